@@ -39,7 +39,9 @@ class InternalDiarizeConfig:
     manifest_filepath: str | None = None
     target_sample_rate: int = 16000
     recordings: dict[str, Any] = field(default_factory=dict)
-    """The recordings of the call by their unique id (`speakerdiar.recording.Recording`)."""
+    """The call's recordings by unique id (`speakerdiar.recording.Recording`); durations are filled in once known."""
+    touched: Any = None
+    """What `_diarize_on_begin` changed of the model's modes, for `_diarize_on_end` to put back."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ class DiarizeConfig:
     """Options of `diarize()` and `diarize_generator()`."""
 
     session_len_sec: float = -1
-    """Longest stretch of audio handled at once, in seconds; -1 for the whole recording."""
+    """Look at no more than this many seconds of each recording; -1 for all of it."""
     batch_size: int = 1
     """Recordings in a batch. Never changes a result."""
     num_workers: int | None = 0
@@ -93,7 +95,7 @@ class DiarizeConfig:
     """File of post-processing parameters (onset, offset, pads, minimum durations)."""
     postprocessing_params: Any = None
     """Post-processing parameters as an object or a mapping; takes the place of the file."""
-    verbose: bool = True
+    verbose: bool = False
     """Show a progress bar."""
     include_tensor_outputs: bool = False
     """Return the frame scores too, next to the turns."""
@@ -198,10 +200,11 @@ def private_copy(config: DiarizeConfigT) -> DiarizeConfigT:
         )
     if not isinstance(config._internal, InternalDiarizeConfig | None):
         raise ConfigError(
-            f"`_internal` is a {type(config._internal).__name__}: leave it None; each call makes its own."
+            f"`_internal` is a {type(config._internal).__name__}: leave it None or give an InternalDiarizeConfig."
         )
     own = copy.copy(config)
-    own._internal = InternalDiarizeConfig()
+    own._internal = InternalDiarizeConfig() if config._internal is None else copy.copy(config._internal)
+    own._internal.recordings, own._internal.touched = {}, None
     return own
 
 

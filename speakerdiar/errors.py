@@ -3,6 +3,7 @@
     SpeakerdiarError
     ├── ConfigError (ValueError)             an option has a value that can't be used
     │   ├── UnknownOptionError (TypeError)   an option that doesn't exist; names the closest one
+    │   ├── MisplacedArgumentError (TypeError)  an argument by position that must go by keyword
     │   └── SpeakerCountError                a speaker count that can't be met
     ├── InputError (ValueError)              what was handed in isn't usable audio or text
     │   ├── AudioError                       audio that can't be read
@@ -40,6 +41,10 @@ class UnknownOptionError(ConfigError, TypeError):
         self.name = name
         options = sorted(known)
         super().__init__(f"{where} has no option {name!r}.{closest(name, options)} Options: {', '.join(options)}.")
+
+
+class MisplacedArgumentError(ConfigError, TypeError):
+    """An argument by position that must go by keyword; the message says by which."""
 
 
 class SpeakerCountError(ConfigError):

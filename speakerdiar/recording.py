@@ -105,6 +105,8 @@ def as_recordings(audio: Any, sample_rate: int | None = None) -> list[Recording]
     items = [audio] if _is_one(audio) else _listed(audio)
     if not items:
         raise InputError("Input `audio` is empty: give at least one recording.")
+    if sample_rate is None and any(_is_array(item) for item in items):
+        raise InputError(RATE_MISSING)
     return with_unique_ids([_as_recording(item, index, sample_rate) for index, item in enumerate(items)])
 
 

@@ -1,0 +1,10 @@
+"""The promises that several models keep, one file a role.
+
+`SpkDiarizationMixin` (diarization.py) is the template of every diarizer, `SegmentationMixin` of what finds speech,
+`EmbeddingMixin` of what turns windows into vectors. Clusterers keep theirs in `speakerdiar.clustering.base`.
+"""
+
+from speakerdiar.mixins.batches import AudioBatch, audio_dataloader
+from speakerdiar.mixins.diarization import SpkDiarizationMixin
+
+__all__ = ["AudioBatch", "SpkDiarizationMixin", "audio_dataloader"]

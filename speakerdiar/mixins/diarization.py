@@ -1,0 +1,345 @@
+"""The template of every diarizer: `diarize()` and `diarize_generator()` over a handful of hooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from speakerdiar.config import DiarizeConfig, PostProcessingParams, checked_options, private_copy
+from speakerdiar.errors import ConfigError, MisplacedArgumentError, ModelError
+from speakerdiar.formats import manifest
+from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
+from speakerdiar.mixins.folding import fold
+from speakerdiar.mixins.neural import ModelModes, inference_state, plain_tensors
+from speakerdiar.postprocessing import load_params
+from speakerdiar.recording import Recording, as_recordings
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a call was given: the recordings (none where a loader was), and the loader or manifest itself."""
+
+    recordings: tuple[Recording, ...] = ()
+    loader: DataLoader[Any] | None = None
+    manifest_filepath: str | None = None
+
+
+class SpkDiarizationMixin(ABC):
+    """Gives a model `diarize()` and `diarize_generator()`.
+
+    A subclass writes three steps, in the order they run:
+
+        _setup_diarize_dataloader(config)                        -> DataLoader
+        _diarize_forward(batch)                                  -> outputs
+        _diarize_output_processing(outputs, uniq_ids, diarcfg)   -> list, one result per recording of the batch
+
+    and may override four more, whose defaults do what most models need:
+
+        _diarize_on_begin(audio, diarcfg)                        set-up and pre-checks
+        _diarize_input_processing(audio, diarcfg)                -> DataLoader, by way of the next and the loader hook
+        _diarize_input_manifest_processing(audio_files, temp_dir, diarcfg)  -> config of the loader
+        _diarize_on_end(diarcfg)                                 runs whatever happens
+
+    `diarize` and `diarize_generator` are not meant to be overridden. No `__init__` of this class has to run. Nothing of
+    a call is kept on the model: `diarcfg` is the call's own copy of the options, and `diarcfg._internal` its memory, so
+    any number of generators of one model may run side by side. Eval mode and `torch.inference_mode` hold around the
+    forward only, and every submodule gets its own mode back.
+    """
+
+    DIARIZE_CONFIG: ClassVar[type[DiarizeConfig]] = DiarizeConfig
+    """The class of this model's options."""
+    DEFAULT_POSTPROCESSING: ClassVar[PostProcessingParams] = PostProcessingParams()
+    """Post-processing when the caller asks for none."""
+
+    def diarize(
+        self,
+        audio: Any,
+        *misplaced: Any,
+        sample_rate: int | None = None,
+        batch_size: int = 1,
+        include_tensor_outputs: bool = False,
+        postprocessing_yaml: str | None = None,
+        num_workers: int | None = 0,
+        verbose: bool = False,
+        override_config: Any = None,
+        **config_kwargs: Any,
+    ) -> Any:
+        """Say who spoke when, for one recording or many.
+
+        Args:
+            audio: a path, samples (array or tensor, with `sample_rate`), `(samples, rate)`, an open binary file, a dict
+                `{audio_filepath, offset, duration, uniq_id, num_speakers}`, a list of these, one manifest (`.json`,
+                `.jsonl`), or a DataLoader that yields the model's own batches.
+            misplaced: refused; everything after `audio` goes by keyword.
+            sample_rate: Hz, for samples without a rate of their own.
+            batch_size: recordings in a batch; never changes a result.
+            include_tensor_outputs: return the frame scores too.
+            postprocessing_yaml: file of post-processing parameters.
+            num_workers: processes that read audio ahead.
+            verbose: show a progress bar.
+            override_config: a whole `DiarizeConfig`, or one derived from it. It isn't changed. Arguments that differ
+                from their defaults are put on top of it.
+            config_kwargs: further fields of the config, such as `num_speakers`.
+
+        Returns:
+            One result per recording, in order: a list, for one recording too. A model whose output processing returns
+            a tuple or dict of lists gives a tuple or dict of lists.
+
+        Raises:
+            InputError: `audio` is empty or of no known kind; samples have no rate.
+            ConfigError: an option has a value that can't be used.
+            UnknownOptionError: an option doesn't exist.
+        """
+        if misplaced:
+            raise _misplaced(misplaced)
+        named = {
+            "sample_rate": sample_rate,
+            "batch_size": batch_size,
+            "include_tensor_outputs": include_tensor_outputs,
+            "postprocessing_yaml": postprocessing_yaml,
+            "num_workers": num_workers,
+            "verbose": verbose,
+        }
+        defaults = {f.name: f.default for f in fields(DiarizeConfig)}
+        given = {name: value for name, value in named.items() if value != defaults[name]}
+        return fold(self.diarize_generator(audio, override_config, **given, **config_kwargs))
+
+    def diarize_generator(self, audio: Any, override_config: Any = None, **config_kwargs: Any) -> Iterator[Any]:
+        """Say who spoke when, batch by batch: yields what each batch gives as soon as it is there.
+
+        Takes what `diarize` takes. Bad input raises here, at the call, not at the first `next`.
+
+        Returns:
+            A generator. Closing or dropping it at any point cleans up.
+        """
+        diarcfg = self._diarize_config(override_config, config_kwargs)
+        if isinstance(audio, Iterator):
+            audio = list(audio)
+        source = _source_of(audio, diarcfg)
+        return self._diarize_batches(audio, source, diarcfg)
+
+    def _diarize_config(self, override_config: Any, options: Mapping[str, Any]) -> DiarizeConfig:
+        """Make the call's own config and check it."""
+        config = _to_dataclass(override_config)
+        base = self.DIARIZE_CONFIG() if config is None else config
+        own = private_copy(base)
+        for name, value in checked_options(type(own), options).items():
+            setattr(own, name, value)
+        own.validate()
+        own.postprocessing_params = self._diarize_postprocessing(own)
+        return own
+
+    def _diarize_postprocessing(self, diarcfg: DiarizeConfig) -> PostProcessingParams:
+        given = diarcfg.postprocessing_params
+        if given is None:
+            path = diarcfg.postprocessing_yaml
+            return load_params(path) if path is not None else replace(self.DEFAULT_POSTPROCESSING)
+        if isinstance(given, PostProcessingParams):
+            return replace(given)
+        if isinstance(given, Mapping):
+            return PostProcessingParams.from_mapping(given)
+        raise ConfigError(f"postprocessing_params={given!r}: give PostProcessingParams or a mapping of its fields.")
+
+    def _diarize_batches(self, audio: Any, source: _Source, diarcfg: DiarizeConfig) -> Iterator[Any]:
+        internal = diarcfg._internal
+        assert internal is not None
+        internal.recordings = {recording.id: recording for recording in source.recordings}
+        internal.manifest_filepath = source.manifest_filepath
+        modes = ModelModes.of(self)
+        try:
+            try:
+                self._diarize_on_begin(audio, diarcfg)
+            finally:
+                internal.touched = modes.changed_since()
+            with tempfile.TemporaryDirectory(prefix="speakerdiar-") as temp_dir:
+                internal.temp_dir = temp_dir
+                loader = source.loader
+                if loader is None:
+                    loader = self._diarize_input_processing(audio, diarcfg)
+                yield from self._diarize_loader(loader, diarcfg)
+        finally:
+            self._diarize_on_end(diarcfg)
+
+    def _diarize_loader(self, loader: DataLoader[Any], diarcfg: DiarizeConfig) -> Iterator[Any]:
+        internal = diarcfg._internal
+        assert internal is not None
+        total = len(internal.recordings) or None
+        ids = BatchIds(list(internal.recordings))
+        done = 0
+        with tqdm(total=total, desc="Diarizing", unit="file", disable=not diarcfg.verbose) as bar:
+            for raw_batch in loader:
+                uniq_ids = ids.take(raw_batch, diarcfg.batch_size)
+                if isinstance(raw_batch, AudioBatch):
+                    internal.recordings.update({recording.id: recording for recording in raw_batch.recordings})
+                batch = to_device(raw_batch, internal.device or device_of(self))
+                with inference_state(self):
+                    outputs = self._diarize_forward(batch)
+                processed = self._diarize_output_processing(plain_tensors(outputs), uniq_ids, diarcfg)
+                _check_pairing(processed, uniq_ids, raw_batch, self)
+                done += len(uniq_ids)
+                bar.update(len(uniq_ids))
+                if diarcfg.progress is not None:
+                    diarcfg.progress(done, total)
+                yield processed
+
+    def _diarize_on_begin(self, audio: Any, diarcfg: DiarizeConfig) -> None:
+        """Set up and check before anything is read. The default fills in what the call remembers of the model."""
+        internal = diarcfg._internal
+        assert internal is not None
+        if diarcfg.num_workers is None:
+            diarcfg.num_workers = min(diarcfg.batch_size, max(0, (os.cpu_count() or 1) - 1))
+        featurizer = getattr(getattr(self, "preprocessor", None), "featurizer", None)
+        internal.training_mode = bool(getattr(self, "training", False))
+        internal.dither_value = getattr(featurizer, "dither", None)
+        internal.pad_to_value = getattr(featurizer, "pad_to", None)
+        rate = getattr(getattr(self, "preprocessor", None), "_sample_rate", None) or getattr(self, "sample_rate", None)
+        if isinstance(rate, int):
+            internal.target_sample_rate = rate
+
+    def _diarize_input_processing(self, audio: Any, diarcfg: DiarizeConfig) -> DataLoader[Any]:
+        """Make the loader. Paths go through the manifest hook; a manifest, or paths with a span, go as a manifest.
+
+        Samples and open files don't pass through `_setup_diarize_dataloader`: they come as `AudioBatch`es.
+        """
+        internal = diarcfg._internal
+        assert internal is not None
+        recordings = list(internal.recordings.values())
+        config = {**_loader_options(diarcfg), "recordings": recordings}
+        if internal.manifest_filepath is None and any(recording.path is None for recording in recordings):
+            return audio_dataloader(config)
+        if internal.manifest_filepath is not None:
+            return self._setup_diarize_dataloader({"manifest_filepath": internal.manifest_filepath, **config})
+        if not all(recording.is_whole_file for recording in recordings):
+            path = _write_manifest([recording.manifest_entry() for recording in recordings], str(internal.temp_dir))
+            return self._setup_diarize_dataloader({"manifest_filepath": path, **config})
+        paths = [str(recording.path) for recording in recordings]
+        return self._setup_diarize_dataloader(
+            self._diarize_input_manifest_processing(paths, str(internal.temp_dir), diarcfg)
+        )
+
+    def _diarize_input_manifest_processing(
+        self, audio_files: list[str], temp_dir: str, diarcfg: DiarizeConfig
+    ) -> dict[str, Any]:
+        """Write `temp_dir/manifest.json` for paths and return the loader's config."""
+        internal = diarcfg._internal
+        assert internal is not None
+        _write_manifest(self._input_audio_to_rttm_processing(audio_files), temp_dir)
+        recordings = list(internal.recordings.values()) or as_recordings(audio_files)
+        return {**_loader_options(diarcfg), "paths2audio_files": audio_files, "recordings": recordings}
+
+    def _input_audio_to_rttm_processing(self, audio_files: list[str]) -> list[dict[str, Any]]:
+        """Return a manifest entry, with a unique id, for each path."""
+        return [recording.manifest_entry() for recording in as_recordings(audio_files)]
+
+    @abstractmethod
+    def _setup_diarize_dataloader(self, config: dict[str, Any]) -> DataLoader[Any]:
+        """Return a loader that yields batches in the order of the recordings.
+
+        Args:
+            config: `paths2audio_files` (list of str) or `manifest_filepath`; `batch_size`, `num_workers`, `temp_dir`,
+                `session_len_sec`, `sample_rate`, and `recordings` (`Recording`s, spans included).
+                `speakerdiar.mixins.audio_dataloader(config)` reads them all.
+        """
+
+    @abstractmethod
+    def _diarize_forward(self, batch: Any) -> Any:
+        """Run the model on one batch, on the model's device, in eval and inference mode."""
+
+    @abstractmethod
+    def _diarize_output_processing(self, outputs: Any, uniq_ids: list[str], diarcfg: DiarizeConfig) -> Any:
+        """Return one result per recording of the batch, in order.
+
+        Args:
+            outputs: what `_diarize_forward` returned; its tensors are ordinary ones.
+            uniq_ids: the unique ids of the batch's recordings; `diarcfg._internal.recordings[id]` is the recording.
+            diarcfg: the call's options; `diarcfg.postprocessing_params` is always filled in.
+        """
+
+    def _diarize_on_end(self, diarcfg: DiarizeConfig) -> None:
+        """Runs whatever happened. The default puts back what `_diarize_on_begin` changed of the model's modes."""
+        internal = diarcfg._internal
+        if internal is not None and internal.touched is not None:
+            internal.touched.restore()
+
+
+def _source_of(audio: Any, diarcfg: DiarizeConfig) -> _Source:
+    """Check what was handed in, and put it in one shape, without opening any audio."""
+    if isinstance(audio, DataLoader):
+        return _Source(loader=audio)
+    path = _manifest_path(audio)
+    if path is None:
+        return _Source(tuple(_limited(as_recordings(audio, diarcfg.sample_rate), diarcfg)))
+    # A manifest that isn't there may still mean something to a model's own loader: it answers for it.
+    recordings = manifest.load(path) if os.path.exists(path) else []
+    return _Source(tuple(_limited(recordings, diarcfg)), manifest_filepath=path)
+
+
+def _manifest_path(audio: Any) -> str | None:
+    single = audio[0] if isinstance(audio, list | tuple) and len(audio) == 1 else audio
+    if not isinstance(single, str | os.PathLike):
+        return None
+    path = os.fspath(single)
+    return path if path.endswith((".json", ".jsonl")) else None
+
+
+def _limited(recordings: Sequence[Recording], diarcfg: DiarizeConfig) -> list[Recording]:
+    longest = diarcfg.session_len_sec
+    if longest == -1:
+        return list(recordings)
+    return [replace(r, duration=min(longest, longest if r.duration is None else r.duration)) for r in recordings]
+
+
+def _loader_options(diarcfg: DiarizeConfig) -> dict[str, Any]:
+    internal = diarcfg._internal
+    assert internal is not None
+    return {
+        "batch_size": diarcfg.batch_size,
+        "num_workers": diarcfg.num_workers,
+        "temp_dir": internal.temp_dir,
+        "session_len_sec": diarcfg.session_len_sec,
+        "sample_rate": internal.target_sample_rate,
+    }
+
+
+def _write_manifest(entries: Sequence[Mapping[str, Any]], temp_dir: str) -> str:
+    path = Path(temp_dir) / "manifest.json"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    return str(path)
+
+
+def _to_dataclass(config: Any) -> Any:
+    """Return an OmegaConf structured config as the dataclass that it describes; anything else as it is."""
+    if type(config).__module__.startswith("omegaconf"):
+        from omegaconf import OmegaConf
+
+        return OmegaConf.to_object(config)
+    return config
+
+
+def _misplaced(values: Sequence[Any]) -> MisplacedArgumentError:
+    rate = isinstance(values[0], int) and values[0] >= 1000
+    likely = "sample_rate" if rate else "batch_size"
+    return MisplacedArgumentError(
+        f"diarize() takes only `audio` by position, and {values[0]!r} stands behind it: "
+        f"write {likely}={values[0]!r} (NeMo 2 had batch_size there, NeMo 3 sample_rate)."
+    )
+
+
+def _check_pairing(processed: Any, uniq_ids: Sequence[str], batch: Any, model: object) -> None:
+    """Refuse results that can't be told apart: as many as recordings, where the batch itself says how many."""
+    if processed is None:
+        raise ModelError(f"{type(model).__name__}._diarize_output_processing returned None: return a list of results.")
+    if isinstance(batch, AudioBatch) and isinstance(processed, list) and len(processed) != len(uniq_ids):
+        raise ModelError(
+            f"{type(model).__name__}._diarize_output_processing returned {len(processed)} results for "
+            f"{len(uniq_ids)} recordings: return one for each, in order."
+        )
