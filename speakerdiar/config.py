@@ -15,6 +15,7 @@ import copy
 import dataclasses
 import functools
 import inspect
+import math
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,9 +54,9 @@ class PostProcessingParams:
     offset: float = 0.5
     """Score below which a speaker stops. May be greater than the onset: scores in between then toggle."""
     pad_onset: float = 0.0
-    """Seconds added in front of every segment."""
+    """Seconds added in front of every segment; below 0, seconds cut off."""
     pad_offset: float = 0.0
-    """Seconds added behind every segment."""
+    """Seconds added behind every segment; below 0, seconds cut off."""
     min_duration_on: float = 0.0
     """Segments shorter than this many seconds are dropped."""
     min_duration_off: float = 0.0
@@ -64,7 +65,11 @@ class PostProcessingParams:
     """Drop short segments before filling short gaps (True), or after (False)."""
 
     def __post_init__(self) -> None:
-        for name in ("pad_onset", "pad_offset", "min_duration_on", "min_duration_off"):
+        for name in ("pad_onset", "pad_offset"):
+            value = getattr(self, name)
+            if not -math.inf < value < math.inf:
+                raise ConfigError(f"{name}={value!r}: give a number of seconds.")
+        for name in ("min_duration_on", "min_duration_off"):
             value = getattr(self, name)
             if not value >= 0:
                 raise ConfigError(f"{name}={value!r}: give a number of seconds, 0 or more.")
