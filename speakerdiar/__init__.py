@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from speakerdiar.formats import load, save
     from speakerdiar.frames import FrameGrid, FrameScores
     from speakerdiar.metrics import der, jer, score_files
-    from speakerdiar.mixins import SpkDiarizationMixin, audio_dataloader
+    from speakerdiar.mixins import SpkDiarizationMixin, audio_dataloader, scores_to_diarization
     from speakerdiar.models import load_model
     from speakerdiar.recording import Recording
 
@@ -45,6 +45,7 @@ _HOMES = {
     "load_model": "speakerdiar.models",
     "save": "speakerdiar.formats",
     "score_files": "speakerdiar.metrics",
+    "scores_to_diarization": "speakerdiar.mixins",
 }
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "load_model",
     "save",
     "score_files",
+    "scores_to_diarization",
 ]
 
 

@@ -6,5 +6,6 @@
 
 from speakerdiar.mixins.batches import AudioBatch, audio_dataloader
 from speakerdiar.mixins.diarization import SpkDiarizationMixin
+from speakerdiar.mixins.results import scores_to_diarization
 
-__all__ = ["AudioBatch", "SpkDiarizationMixin", "audio_dataloader"]
+__all__ = ["AudioBatch", "SpkDiarizationMixin", "audio_dataloader", "scores_to_diarization"]

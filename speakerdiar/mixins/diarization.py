@@ -20,7 +20,7 @@ from speakerdiar.formats import manifest
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
 from speakerdiar.mixins.folding import fold
 from speakerdiar.mixins.neural import ModelModes, inference_state, plain_tensors
-from speakerdiar.postprocessing import load_params
+from speakerdiar.postprocessing.params import load_params
 from speakerdiar.recording import Recording, as_recordings
 
 

@@ -1,0 +1,151 @@
+"""`speakerdiar diarize`: recordings in, turns out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from speakerdiar.config import DiarizeConfig, field_docs
+from speakerdiar.errors import ConfigError, SpeakerdiarError
+
+if TYPE_CHECKING:
+    from speakerdiar.annotation import Diarization
+    from speakerdiar.cli.progress import FileProgress
+    from speakerdiar.mixins import SpkDiarizationMixin
+    from speakerdiar.recording import Recording
+
+_HELP = field_docs(DiarizeConfig)
+
+
+def diarize(
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Audio files, folders, globs, manifests (.json, .jsonl), lists (.lst), wav.scp, or -."),
+    ],
+    model: Annotated[str, typer.Option(help="Model to use; `speakerdiar models` lists them.")] = "embedded",
+    num_speakers: Annotated[int | None, typer.Option(help=_HELP["num_speakers"])] = None,
+    min_speakers: Annotated[int | None, typer.Option(help=_HELP["min_speakers"])] = None,
+    max_speakers: Annotated[int | None, typer.Option(help=_HELP["max_speakers"])] = None,
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="Formats, with commas: rttm, json, csv, srt, vtt, textgrid, audacity.")
+    ] = "rttm",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for one file a recording; else standard output.")
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw each recording's timeline as PNG.")] = False,
+    exclusive: Annotated[bool, typer.Option("--exclusive", help="One speaker at a time.")] = False,
+    channel: Annotated[str, typer.Option(help="mix, each, or the number of a channel from 0 on.")] = "mix",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary; errors only.")] = False,
+) -> None:
+    """Say who spoke when.
+
+    Turns go to standard output, or with --out to one file a recording and format. A recording that fails is reported
+    and doesn't stop the others; the exit code is 1 if any failed.
+    """
+    from speakerdiar.cli.progress import FileProgress, fail, warn
+
+    try:
+        formats = _formats(format, out)
+        config = DiarizeConfig(num_speakers=num_speakers, min_speakers=min_speakers, max_speakers=max_speakers)
+        config.validate()
+        recordings, missing = _recordings(files, channel)
+    except SpeakerdiarError as error:
+        fail(error)
+    for problem in missing:
+        warn(problem)
+    failed = len(missing)
+    results: list[Diarization] = []
+    with FileProgress(recordings, quiet=quiet) as progress:
+        diarizer = _load(model)
+        for recording in recordings:
+            try:
+                result = _one(diarizer, recording, config, progress)
+                result = result.exclusive if exclusive else result
+                _write(result, formats, out, plot)
+                results.append(result)
+            except (SpeakerdiarError, OSError) as error:
+                failed += 1
+                warn(f"{recording.path or recording.id}: {error}")
+            progress.finish(recording)
+    if out is None:
+        _print(results, formats[0], several=len(recordings) > 1)
+    if not quiet:
+        progress.summary(results, failed, out)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _formats(names: str, out: Path | None) -> list[str]:
+    """Return the formats asked for, checked before any work."""
+    from speakerdiar.formats import format_named
+
+    wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise ConfigError(f"--format {names!r}: name at least one format.")
+    for name in wanted:
+        format_named(name)
+    if len(wanted) > 1 and out is None:
+        raise ConfigError(f"--format {names}: several formats need a folder; add --out DIR.")
+    return wanted
+
+
+def _recordings(files: list[str], channel: str) -> tuple[list[Recording], list[str]]:
+    """Return the recordings named, and a line for each name that stands for none."""
+    from speakerdiar.cli.inputs import recordings_of, with_channel
+    from speakerdiar.recording import with_unique_ids
+
+    found: list[Recording] = []
+    problems: list[str] = []
+    with_channel([], channel)
+    for name in files:
+        try:
+            found += recordings_of([name], channel)
+        except (SpeakerdiarError, OSError) as error:
+            problems.append(str(error))
+    return with_unique_ids(found), problems
+
+
+def _load(name: str) -> SpkDiarizationMixin:
+    from speakerdiar.cli.progress import fail
+    from speakerdiar.models import load_model
+
+    try:
+        return load_model(name)
+    except SpeakerdiarError as error:
+        fail(error)
+
+
+def _one(
+    diarizer: SpkDiarizationMixin, recording: Recording, config: DiarizeConfig, progress: FileProgress
+) -> Diarization:
+    result: Diarization
+    [result] = diarizer.diarize(
+        recording, override_config=config, progress=lambda done, _total: progress.at(recording, done)
+    )
+    return result
+
+
+def _write(result: Diarization, formats: list[str], out: Path | None, plot: bool) -> None:
+    from speakerdiar import plotting
+    from speakerdiar.formats import format_named
+
+    if out is not None:
+        for name in formats:
+            result.save(out / f"{result.recording_id}{format_named(name).suffixes[0]}")
+    if plot:
+        plotting.save_plot(result, (out or Path()) / f"{result.recording_id}.png")
+
+
+def _print(results: list[Diarization], name: str, several: bool) -> None:
+    """Write results to standard output: text one after the other; JSON as one document, or an array of them."""
+    from speakerdiar.formats import dumps
+
+    if name == "json":
+        documents = [result.to_json() for result in results]
+        if several or documents:
+            typer.echo(json.dumps(documents if several else documents[0], ensure_ascii=False))
+        return
+    for result in results:
+        typer.echo(dumps(result, name), nl=False)

@@ -1,0 +1,38 @@
+"""The `speakerdiar` command. Nothing heavy is imported before a command runs, so help comes at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from speakerdiar import __version__
+from speakerdiar.cli import diarize, info, models, score
+
+app = typer.Typer(
+    name="speakerdiar",
+    help="Say who spoke when in recordings.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("diarize")(diarize.diarize)
+app.command("score")(score.score)
+app.command("models")(models.models)
+app.command("info")(info.info)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"speakerdiar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Say who spoke when in recordings."""

@@ -1,0 +1,95 @@
+"""What a person sees while a command works. All of it goes to standard error, so that output stays clean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from speakerdiar.errors import SpeakerdiarError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from speakerdiar.annotation import Diarization
+    from speakerdiar.recording import Recording
+
+
+def warn(message: object) -> None:
+    """Report a problem that doesn't end the command."""
+    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+
+
+def fail(error: object) -> NoReturn:
+    """Report a problem that ends the command."""
+    warn(error)
+    raise typer.Exit(2 if isinstance(error, ValueError) else 1)
+
+
+class FileProgress:
+    """A bar over the seconds of audio in all recordings, with the time left."""
+
+    def __init__(self, recordings: list[Recording], quiet: bool) -> None:
+        self._seconds = {} if quiet else {recording.id: _seconds(recording) for recording in recordings}
+        self._done = 0.0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=quiet,
+        )
+        self._task = self._progress.add_task("Diarizing", total=sum(self._seconds.values()) or None)
+
+    def __enter__(self) -> FileProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def at(self, recording: Recording, share: float) -> None:
+        """Show that this share (0..1) of a recording is done."""
+        done = self._done + share * self._seconds.get(recording.id, 0.0)
+        self._progress.update(self._task, completed=done, description=recording.id)
+
+    def finish(self, recording: Recording) -> None:
+        """Show that a recording is done with, well or not."""
+        self._done += self._seconds.get(recording.id, 0.0)
+        self._progress.update(self._task, completed=self._done)
+
+    def summary(self, results: list[Diarization], failed: int, out: Path | None) -> None:
+        """Say what came out, a line a recording."""
+        for result in results:
+            speech = sum(segment.duration for segment in result.speech)
+            count = len(result.speakers)
+            typer.echo(
+                f"{result.recording_id}: {count} speaker{'' if count == 1 else 's'}, "
+                f"{len(result)} turns, {speech:.1f} of {result.duration:.1f} s speech",
+                err=True,
+            )
+        if out is not None and results:
+            typer.echo(f"written to {out}", err=True)
+        if failed:
+            typer.secho(f"{failed} failed", fg=typer.colors.RED, err=True)
+
+
+def _seconds(recording: Recording) -> float:
+    """The length of a recording as far as a bar needs it: a guess of one second where it isn't known."""
+    from speakerdiar.audio import probe
+
+    if recording.path is None:
+        return recording.duration or 1.0
+    try:
+        whole = probe(recording).duration or 1.0
+    except SpeakerdiarError:
+        return 1.0
+    return min(recording.duration or whole, max(0.0, whole - recording.offset))

@@ -1,0 +1,68 @@
+"""`speakerdiar score`: how far turns are from a reference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from speakerdiar.errors import ConfigError, SpeakerdiarError
+
+if TYPE_CHECKING:
+    from speakerdiar.annotation import Diarization
+
+
+def score(
+    reference: Annotated[Path, typer.Argument(help="Reference turns: a file (RTTM, JSON, ...) or a folder of them.")],
+    hypothesis: Annotated[Path, typer.Argument(help="Turns to score: a file or a folder.")],
+    collar: Annotated[float, typer.Option(help="Seconds not scored on either side of each reference border.")] = 0.0,
+    skip_overlap: Annotated[bool, typer.Option("--skip-overlap", help="Score only where one speaker talks.")] = False,
+    uem: Annotated[Path | None, typer.Option(help="Scored regions; else all that either side covers.")] = None,
+    missing: Annotated[
+        str, typer.Option(help="What a reference without hypothesis is: error, or empty (all missed).")
+    ] = "error",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Score turns against a reference: DER with its parts, JER and speaker counts, per file and in total."""
+    from speakerdiar.cli.progress import fail
+    from speakerdiar.formats import uem as uem_format
+    from speakerdiar.metrics import score_files
+
+    try:
+        report = score_files(
+            _read(reference),
+            _read(hypothesis),
+            collar=collar,
+            skip_overlap=skip_overlap,
+            uems=None if uem is None else uem_format.load(uem),
+            missing=missing,
+        )
+    except SpeakerdiarError as error:
+        fail(error)
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(report.to_table())
+
+
+def _read(path: Path) -> dict[str, Diarization]:
+    """Return the turns of a file, or of all readable files of a folder, by recording."""
+    from speakerdiar.formats import is_readable, load
+
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such file or folder.")
+    files = [path]
+    if path.is_dir():
+        # RTTM is what a folder of references is made of; other files there may be anything (audio, words, settings).
+        files = sorted(path.glob("*.rttm")) or sorted(p for p in path.iterdir() if p.is_file() and is_readable(p))
+    if not files:
+        raise ConfigError(f"{path}: no turns in this folder.")
+    found: dict[str, Diarization] = {}
+    for file in files:
+        for result in load(file):
+            if result.recording_id in found:
+                raise ConfigError(f"{file}: recording {result.recording_id!r} stands in two files of {path}.")
+            found[result.recording_id] = result
+    return found

@@ -1,0 +1,90 @@
+"""From a model's frame scores to the `Diarization` that a caller gets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from speakerdiar.annotation import Confidence, Diarization, Turn
+from speakerdiar.config import DiarizeConfig, PostProcessingParams
+from speakerdiar.frames import FrameGrid, FrameScores
+from speakerdiar.postprocessing.binarize import to_turns
+from speakerdiar.postprocessing.confidence import with_confidence
+from speakerdiar.recording import Recording
+
+
+def scores_to_diarization(recording: Recording, scores: FrameScores, diarcfg: DiarizeConfig) -> Diarization:
+    """Make the result of one recording from its frame scores.
+
+    Thresholds and durations are `diarcfg.postprocessing_params`. Of more columns than `max_speakers` (or `num_speakers`)
+    allows, those with the most speech stay. No turn runs past the audio's end.
+
+    Args:
+        recording: what the scores belong to; its `duration` must be known (an `AudioBatch` knows it).
+        scores: (frames, speakers), in 0..1, on a clock that starts at the recording's `offset`.
+        diarcfg: the call's options.
+    """
+    seconds = recording.duration or 0.0
+    params = diarcfg.postprocessing_params or PostProcessingParams()
+    kept = _most_active(scores, diarcfg.speaker_count.most, params.onset)
+    turns = to_turns(kept, params, end=seconds)
+    if diarcfg.confidence:
+        turns = with_confidence(kept, turns)
+    return finished(recording, turns, diarcfg, scores=kept)
+
+
+def finished(
+    recording: Recording,
+    turns: tuple[Turn, ...],
+    diarcfg: DiarizeConfig,
+    *,
+    scores: FrameScores | None = None,
+    embeddings: dict[str, np.ndarray] | None = None,
+) -> Diarization:
+    """Put turns on the recording's clock, cut them at its end and name the speakers by first appearance.
+
+    Args:
+        recording: its `duration` must be known, its `offset` is added to the turns.
+        turns: on a clock that starts at the recording's `offset`.
+        diarcfg: `include_tensor_outputs` attaches the scores, `confidence` the frame-wise confidence.
+        scores: frame scores, (frames, speakers), columns named as in the turns.
+        embeddings: a vector for each speaker.
+    """
+    seconds = recording.duration or 0.0
+    cut = tuple(replace(turn, end=min(turn.end, seconds)) for turn in turns if turn.start < seconds)
+    result = Diarization(recording.id, seconds, cut, embeddings=embeddings or {})
+    names = {old: f"SPEAKER_{index:02d}" for index, old in enumerate(result.speakers)}
+    result = result.renamed(names).shifted(recording.offset)
+    if scores is None:
+        return result
+    moved = _renamed_scores(scores, names, recording.offset)
+    return replace(
+        result,
+        scores=moved if diarcfg.include_tensor_outputs else None,
+        confidence=frame_confidence(scores) if diarcfg.confidence else None,
+    )
+
+
+def frame_confidence(scores: FrameScores) -> Confidence:
+    """How far each frame's least certain speaker is from the threshold: 0 on the fence, 1 sure."""
+    if not scores.data.size:
+        return Confidence((), scores.grid.step)
+    certain = np.abs(scores.data - 0.5).min(axis=1) * 2
+    return Confidence(tuple(float(value) for value in np.clip(certain, 0, 1)), scores.grid.step)
+
+
+def _most_active(scores: FrameScores, most: int | None, onset: float) -> FrameScores:
+    if most is None or scores.data.shape[1] <= most:
+        return scores
+    speech = (scores.data > onset).sum(axis=0)
+    columns = np.sort(np.argsort(-speech, kind="stable")[:most])
+    return FrameScores(scores.data[:, columns], scores.grid, tuple(scores.speakers[c] for c in columns))
+
+
+def _renamed_scores(scores: FrameScores, names: dict[str, str], offset: float) -> FrameScores:
+    """Columns of speakers that have turns, in the order of their new names."""
+    column = {name: index for index, name in enumerate(scores.speakers)}
+    order = [column[old] for old in names]
+    grid = FrameGrid(scores.grid.step, scores.grid.start + offset)
+    return FrameScores(scores.data[:, order], grid, tuple(names.values()))

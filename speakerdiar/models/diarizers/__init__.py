@@ -1,0 +1,1 @@
+"""Whole diarizers: recordings in, turns out."""
