@@ -48,9 +48,9 @@ class FrameGrid:
         return max(0, math.ceil((seconds - self.start) / self.step - 1e-6))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameScores:
-    """Scores of every frame and speaker.
+    """Scores of every frame and speaker. Two objects are equal only if they are one and the same.
 
     Attributes:
         data: float32, (frames, speakers).
@@ -85,9 +85,9 @@ class FrameScores:
         return Segment(self.grid.start, self.grid.time(len(self.data)))
 
     def crop(self, segment: Segment) -> FrameScores:
-        """Keep the frames that begin inside `segment`."""
-        first = max(0, int(self.grid.index(segment.start)))
-        last = max(first, min(len(self.data), int(self.grid.count(segment.end))))
+        """Keep the frames that share time with `segment`; none where it is empty or lies outside."""
+        first = min(len(self.data), max(0, int(self.grid.index(segment.start))))
+        last = max(first, min(len(self.data), self.grid.count(segment.end))) if segment else first
         grid = FrameGrid(self.grid.step, float(self.grid.time(first)))
         return FrameScores(self.data[first:last], grid, self.speakers)
 
