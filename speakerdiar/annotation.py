@@ -13,8 +13,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -93,6 +95,10 @@ class Turn:
         return Segment(self.start, self.end)
 
 
+# The order of turns themselves, without a tuple made for every comparison.
+_ORDER = attrgetter("start", "end", "speaker")
+
+
 @dataclass(frozen=True)
 class Confidence:
     """Scores in 0..1 at a fixed step: `scores[i]` holds from `i * resolution` seconds on."""
@@ -129,7 +135,7 @@ class Diarization:
     def __post_init__(self) -> None:
         object.__setattr__(self, "duration", _seconds(self.duration, "duration"))
         object.__setattr__(self, "offset", _seconds(self.offset, "offset"))
-        object.__setattr__(self, "turns", tuple(sorted(self.turns)))
+        object.__setattr__(self, "turns", tuple(sorted(self.turns, key=_ORDER)))
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -140,8 +146,6 @@ class Diarization:
     def __bool__(self) -> bool:
         """Whether anyone speaks."""
         return bool(self.turns)
-
-    # --- views -------------------------------------------------------------------------------------------------
 
     @property
     def extent(self) -> Segment:
@@ -173,9 +177,7 @@ class Diarization:
         """The moments at which the set of active speakers passes from some to some others, in seconds."""
         pieces = list(active_speakers(self.turns))
         return tuple(
-            after.start
-            for (before, old), (after, new) in zip(pieces, pieces[1:], strict=False)
-            if before.end == after.start and old != new
+            after.start for (before, old), (after, new) in pairwise(pieces) if before.end == after.start and old != new
         )
 
     @property
@@ -185,29 +187,23 @@ class Diarization:
         Every moment of speech stays covered.
         """
         turns: list[Turn] = []
-        for segment, active in active_turns(self.supported().turns):
-            owner = min(active)
-            if turns and turns[-1].speaker == owner.speaker and turns[-1].end == segment.start:
-                turns[-1] = replace(turns[-1], end=segment.end)
-            else:
-                turns.append(replace(owner, start=segment.start, end=segment.end))
+        taken = -math.inf
+        for turn in self.supported():
+            if turn.end > taken:
+                turns.append(replace(turn, start=max(turn.start, taken)))
+                taken = turn.end
         return replace(self, turns=tuple(turns))
-
-    # --- derived values ----------------------------------------------------------------------------------------
 
     def supported(self, gap: float = 0.0) -> Diarization:
         """Join turns of one speaker that touch, overlap, or are at most `gap` seconds apart."""
-        merged: list[Turn] = []
-        for speaker in self.speakers:
-            current: Turn | None = None
-            for turn in (t for t in self.turns if t.speaker == speaker):
-                if current is not None and turn.start <= current.end + gap:
-                    current = replace(current, end=max(current.end, turn.end))
-                    continue
-                merged += [current] if current else []
-                current = turn
-            merged += [current] if current else []
-        return replace(self, turns=tuple(merged))
+        spoken: dict[str, list[Turn]] = {}
+        for turn in self.turns:
+            own = spoken.setdefault(turn.speaker, [])
+            if own and turn.start <= own[-1].end + gap:
+                own[-1] = replace(own[-1], end=max(own[-1].end, turn.end))
+            else:
+                own.append(turn)
+        return replace(self, turns=tuple(turn for own in spoken.values() for turn in own))
 
     def crop(self, segment: Segment) -> Diarization:
         """Keep what lies inside `segment`; the clock stays the recording's."""
@@ -240,7 +236,7 @@ class Diarization:
             totals[turn.speaker] += turn.duration
         return totals
 
-    # --- doors to the rooms above (docs/decisions/0002) -----------------------------------------------------------
+    # What follows are doors to the rooms above: docs/decisions/0002.
 
     def to_rttm(self) -> str:
         """The turns as RTTM lines (`speakerdiar.formats.rttm`)."""
@@ -275,7 +271,7 @@ class Diarization:
         file.write(self.to_rttm())
 
     def save(self, path: str | Path) -> Path:
-        """Write to `path` in the format of its suffix: .rttm .json .csv .srt .vtt .txt .TextGrid .lab ...
+        """Write to `path` in the format of its suffix: .rttm .json .csv .srt .vtt .txt .labels .TextGrid.
 
         Raises:
             FormatError: no format has this suffix; the message lists those that exist.
@@ -293,11 +289,11 @@ class Diarization:
 
 def active_turns(turns: Iterable[Turn]) -> Iterator[tuple[Segment, tuple[Turn, ...]]]:
     """Cut time where a turn begins or ends; yield each piece that has speech with the turns that cover it."""
-    ordered: Sequence[Turn] = sorted(turns)
+    ordered = sorted(turns, key=_ORDER)
     borders = sorted({time for turn in ordered for time in (turn.start, turn.end)})
     active: list[Turn] = []
     position = 0
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         active = [turn for turn in active if turn.end > start]
         while position < len(ordered) and ordered[position].start <= start:
             active.append(ordered[position])
@@ -323,14 +319,16 @@ def active_speakers(turns: Iterable[Turn]) -> Iterator[tuple[Segment, frozenset[
 
 def covered(turns: Iterable[Turn], at_least: int) -> tuple[Segment, ...]:
     """Where at least `at_least` turns run at once; touching segments are joined."""
+    # Starts come before ends of the same moment, so that the count doesn't dip where segments touch.
+    moments = sorted((time, kind) for turn in turns for kind, time in enumerate((turn.start, turn.end)))
     joined: list[Segment] = []
-    for segment, active in active_turns(turns):
-        if len(active) < at_least:
-            continue
-        if joined and joined[-1].end == segment.start:
-            joined[-1] = Segment(joined[-1].start, segment.end)
-        else:
-            joined.append(segment)
+    count, since = 0, 0.0
+    for time, is_end in moments:
+        if is_end and count == at_least and time > since:
+            joined.append(Segment(since, time))
+        count += -1 if is_end else 1
+        if not is_end and count == at_least:
+            since = time
     return tuple(joined)
 
 

@@ -7,9 +7,10 @@ Manifests are read one floor up (`speakerdiar.formats.manifest`).
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePath
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -113,25 +114,19 @@ def as_recordings(audio: Any, sample_rate: int | None = None) -> list[Recording]
 def with_unique_ids(recordings: Iterable[Recording]) -> list[Recording]:
     """Make ids unique, changing only those that collide.
 
-    Files of one name in several folders get as much of their folders as tells them apart (`a/x`, `b/x`); whatever
-    still collides is numbered (`x`, `x#2`).
+    Different files of one name get as much of their folders as tells them apart (`a/x`, `b/x`); whatever still collides
+    is numbered (`x`, `x#2`), the first keeping its id.
     """
     listed = list(recordings)
-    ids = [r.id for r in listed]
-    depth = 1
-    deepest = max((len(PurePath(r.path).parts) for r in listed if r.path), default=0)
-    while depth < deepest and (twice := _repeated(ids)):
-        depth += 1
-        ids = [_tail(r, depth) if id in twice else id for r, id in zip(listed, ids, strict=True)]
-    taken: set[str] = set(ids)
-    seen: Counter[str] = Counter()
+    ids = _with_folders(listed)
+    taken, seen = set(ids), set[str]()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: itertools.count(2))
     unique = []
     for recording, id in zip(listed, ids, strict=True):
-        seen[id] += 1
         name = id
-        while seen[id] > 1 and name in taken:
-            name = f"{id}#{seen[id]}"
-            seen[id] += name in taken
+        if id in seen:
+            name = next(other for number in numbers[id] if (other := f"{id}#{number}") not in taken)
+        seen.add(id)
         taken.add(name)
         unique.append(replace(recording, id=name))
     return unique
@@ -228,14 +223,21 @@ def _as_array(samples: Any) -> np.ndarray:
     return array
 
 
-def _repeated(ids: list[str]) -> set[str]:
-    return {id for id, times in Counter(ids).items() if times > 1}
+def _with_folders(recordings: list[Recording]) -> list[str]:
+    """The ids, those that files of several folders share lengthened by folders. An id of the caller's choice stays."""
+    ids = [r.id for r in recordings]
+    alike: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+    for index, recording in enumerate(recordings):
+        if recording.path is not None and recording.id == id_of_path(recording.path):
+            alike.setdefault(recording.id, []).append((index, _parts(recording.path)))
+    for files in alike.values():
+        different = len({parts for _, parts in files})
+        depth = next(d for d in itertools.count(1) if len({parts[-d:] for _, parts in files}) == different)
+        for index, parts in files:
+            ids[index] = "/".join(parts[-depth:])
+    return ids
 
 
-def _tail(recording: Recording, depth: int) -> str:
-    if recording.path is None:
-        return recording.id
-    parts = PurePath(recording.path).with_suffix("").parts[-depth:]
-    return "/".join(part.strip("/\\") or part for part in parts)
-
-
+def _parts(path: str) -> tuple[str, ...]:
+    """The folders of a path and its name without suffix."""
+    return (*(part.strip("/\\") for part in PurePath(path).parts[:-1]), id_of_path(path))

@@ -4,8 +4,8 @@
 
 Only `audio_filepath` (or `audio`) is needed; `offset`, `duration`, `num_speakers`, `rttm_filepath`, `uem_filepath`,
 `uniq_id` and `channel` may be there, and other keys end up in `Recording.extra`. A path that doesn't exist as given but
-does from the manifest's folder on is taken from there; one that is found nowhere stays as it is, for whoever opens it to
-report. Ids come from `uniq_id` or else the file's name, and are made unique.
+does from the manifest's folder on is taken from there; one that is found nowhere stays as it is, for whoever opens it
+to report. Ids come from `uniq_id` or else the file's name, and are made unique.
 """
 
 from __future__ import annotations
