@@ -9,21 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from speakerdiar.errors import AudioNotFoundError, ConfigError
+from speakerdiar.formats import RECORDING_LISTS, load_recordings
 from speakerdiar.recording import Recording, as_recordings, with_unique_ids
 
-AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .mp3 .ogg .opus .oga .aiff .aif .au .caf .w64 .m4a .mp4 .webm .aac .mka .mkv .mov".split()
+AUDIO_SUFFIXES = (
+    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".au", ".caf", ".w64"),
+    *(".m4a", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".mov"),
 )
-MANIFEST_SUFFIXES = frozenset({".json", ".jsonl"})
-LIST_SUFFIXES = frozenset({".lst", ".list"})
 
 
 def recordings_of(names: Iterable[str], channel: str = "mix") -> list[Recording]:
     """Return the recordings that the names stand for, with unique ids.
 
     Args:
-        names: files; folders (searched for audio, with all that lies below); globs; manifests; lists of paths;
-            Kaldi's wav.scp; `-` for audio on standard input.
+        names: files; folders (searched for audio, with all that lies below); globs; manifests (.json, .jsonl); lists of
+            paths (.lst, .txt); Kaldi's wav.scp; `-` for audio on standard input.
         channel: "mix", an index from 0 on, or "each" for every channel on its own.
 
     Raises:
@@ -54,18 +54,8 @@ def _named(name: str) -> Iterator[Recording]:
         yield Recording("stdin", sys.stdin.buffer)
     elif path.is_dir():
         yield from as_recordings(_audio_below(path))
-    elif suffix in MANIFEST_SUFFIXES:
-        from speakerdiar.formats import manifest
-
-        yield from manifest.load(name)
-    elif suffix in LIST_SUFFIXES:
-        from speakerdiar.formats import lists
-
-        yield from lists.load(name)
-    elif suffix == ".scp":
-        from speakerdiar.formats import kaldi
-
-        yield from kaldi.load(name)
+    elif suffix in RECORDING_LISTS:
+        yield from load_recordings(path)
     elif not path.exists() and glob.has_magic(name):
         yield from as_recordings(_matching(name))
     else:
@@ -75,7 +65,7 @@ def _named(name: str) -> Iterator[Recording]:
 def _audio_below(folder: Path) -> list[str]:
     paths = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
     if not paths:
-        raise AudioNotFoundError(f"{folder}: no audio in this folder (looked for {' '.join(sorted(AUDIO_SUFFIXES))}).")
+        raise AudioNotFoundError(f"{folder}: no audio in this folder (looked for {' '.join(AUDIO_SUFFIXES)}).")
     return paths
 
 

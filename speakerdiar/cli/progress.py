@@ -12,8 +12,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from speakerdiar.errors import SpeakerdiarError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from speakerdiar.annotation import Diarization
     from speakerdiar.recording import Recording
 
@@ -53,7 +51,7 @@ class FileProgress:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
     def at(self, recording: Recording, share: float) -> None:

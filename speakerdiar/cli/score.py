@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from speakerdiar.annotation import Diarization
 
 
+class Missing(str, enum.Enum):
+    """What becomes of a reference without hypothesis."""
+
+    error = "error"
+    empty = "empty"
+
+
 def score(
     reference: Annotated[Path, typer.Argument(help="Reference turns: a file (RTTM, JSON, ...) or a folder of them.")],
     hypothesis: Annotated[Path, typer.Argument(help="Turns to score: a file or a folder.")],
@@ -21,8 +29,8 @@ def score(
     skip_overlap: Annotated[bool, typer.Option("--skip-overlap", help="Score only where one speaker talks.")] = False,
     uem: Annotated[Path | None, typer.Option(help="Scored regions; else all that either side covers.")] = None,
     missing: Annotated[
-        str, typer.Option(help="What a reference without hypothesis is: error, or empty (all missed).")
-    ] = "error",
+        Missing, typer.Option(help="What a reference without hypothesis is: an error, or empty (all missed).")
+    ] = Missing.error,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Score turns against a reference: DER with its parts, JER and speaker counts, per file and in total."""
@@ -37,7 +45,7 @@ def score(
             collar=collar,
             skip_overlap=skip_overlap,
             uems=None if uem is None else uem_format.load(uem),
-            missing=missing,
+            missing=missing.value,
         )
     except SpeakerdiarError as error:
         fail(error)

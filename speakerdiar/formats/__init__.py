@@ -41,7 +41,7 @@ from speakerdiar.recording import Recording
 
 _Row = TypeVar("_Row")
 
-__all__ = ["FORMATS", "RECORDING_LISTS", "Format", "dumps", "load", "load_recordings", "save"]
+__all__ = ["FORMATS", "RECORDING_LISTS", "Format", "dumps", "format_named", "is_readable", "load", "load_recordings", "save"]
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,19 @@ def dumps(diarization: Diarization, format_name: str) -> str:
     Raises:
         FormatError: there is no such format, or it can't hold a value.
     """
-    if format_name not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise FormatError(f"There is no format {format_name!r}.{closest(format_name, FORMATS)} Formats: {known}.")
-    return FORMATS[format_name].write(diarization)
+    return format_named(format_name).write(diarization)
+
+
+def format_named(name: str) -> Format:
+    """Return the format of this name (a key of `FORMATS`). Raises FormatError, naming the closest, for another."""
+    if name not in FORMATS:
+        raise FormatError(f"There is no format {name!r}.{closest(name, FORMATS)} Formats: {', '.join(FORMATS)}.")
+    return FORMATS[name]
+
+
+def is_readable(path: str | os.PathLike[str]) -> bool:
+    """Whether the path's suffix is one of a format that `load` reads."""
+    return Path(path).suffix.lower() in _BY_SUFFIX
 
 
 def load_recordings(path: str | os.PathLike[str]) -> list[Recording]:

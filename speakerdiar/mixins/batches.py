@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -129,7 +130,7 @@ class BatchIds:
             return [str(name) for name in named]
         rows = rows_of(batch) or batch_size
         if self._known:
-            return [id for id, _ in zip(self._left, range(rows), strict=False)]
+            return list(itertools.islice(self._left, rows))
         first, self._made = self._made, self._made + rows
         return [f"audio_{index:04d}" for index in range(first, self._made)]
 

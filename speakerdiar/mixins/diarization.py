@@ -122,8 +122,8 @@ class SpkDiarizationMixin(ABC):
             A generator. Closing or dropping it at any point cleans up.
         """
         diarcfg = self._diarize_config(override_config, config_kwargs)
-        if isinstance(audio, Iterator):
-            audio = list(audio)
+        if isinstance(audio, Iterator) and not hasattr(audio, "read"):
+            audio = list(audio)  # the hooks see it too, and an iterator can be read but once
         source = _source_of(audio, diarcfg)
         return self._diarize_batches(audio, source, diarcfg)
 

@@ -17,8 +17,8 @@ from speakerdiar.recording import Recording
 def scores_to_diarization(recording: Recording, scores: FrameScores, diarcfg: DiarizeConfig) -> Diarization:
     """Make the result of one recording from its frame scores.
 
-    Thresholds and durations are `diarcfg.postprocessing_params`. Of more columns than `max_speakers` (or `num_speakers`)
-    allows, those with the most speech stay. No turn runs past the audio's end.
+    Thresholds and durations are `diarcfg.postprocessing_params`. Of more columns than `max_speakers` (or
+    `num_speakers`) allows, those with the most speech stay. No turn runs past the audio's end.
 
     Args:
         recording: what the scores belong to; its `duration` must be known (an `AudioBatch` knows it).
