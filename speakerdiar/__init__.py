@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from speakerdiar.errors import SpeakerdiarError
     from speakerdiar.formats import load, save
     from speakerdiar.frames import FrameGrid, FrameScores
-    from speakerdiar.metrics import der, jer, score_files
+    from speakerdiar.metrics import score_files
     from speakerdiar.mixins import SpkDiarizationMixin, audio_dataloader, scores_to_diarization
     from speakerdiar.models import load_model
     from speakerdiar.recording import Recording
@@ -39,8 +39,6 @@ _HOMES = {
     "SpkDiarizationMixin": "speakerdiar.mixins",
     "Turn": "speakerdiar.annotation",
     "audio_dataloader": "speakerdiar.mixins",
-    "der": "speakerdiar.metrics",
-    "jer": "speakerdiar.metrics",
     "load": "speakerdiar.formats",
     "load_model": "speakerdiar.models",
     "save": "speakerdiar.formats",
@@ -61,8 +59,6 @@ __all__ = [
     "Turn",
     "__version__",
     "audio_dataloader",
-    "der",
-    "jer",
     "load",
     "load_model",
     "save",
