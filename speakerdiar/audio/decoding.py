@@ -19,7 +19,6 @@ from speakerdiar.audio.containers import Family, identify
 from speakerdiar.audio.headers import read_layout
 from speakerdiar.audio.info import AudioInfo
 from speakerdiar.audio.limits import AudioLimits
-from speakerdiar.audio.soundfile_decoding import SoundfileDecoder
 from speakerdiar.audio.source import Window, name_of, opened
 from speakerdiar.recording import Recording
 
@@ -68,6 +67,9 @@ def decoding(recording: Recording, limits: AudioLimits) -> Iterator[Decoder]:
 
 
 def _decoder(window: Window, limits: AudioLimits) -> Decoder:
+    # Imported here because it loads libsndfile, which arrays and `import speakerdiar.audio` do without.
+    from speakerdiar.audio.soundfile_decoding import SoundfileDecoder
+
     container = identify(window)
     body = window.part(container.start, window.size)
     if container.family is Family.AV:

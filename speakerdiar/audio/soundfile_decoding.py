@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from speakerdiar.audio.codecs import check_codec
 from speakerdiar.audio.headers import PlainLayout
@@ -14,6 +15,18 @@ from speakerdiar.audio.source import Window
 from speakerdiar.errors import AudioDecodeError
 
 _UNKNOWN_FRAMES = 2**62  # libsndfile gives its largest count where a header doesn't say
+_SKIPPED_AT_ONCE = 2**16
+
+
+class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound file that is read forward.
+
+    `SoundFile.read` seeks to where it is after every read of a file that can seek, which fails where the length isn't
+    known (FLAC written to a pipe).
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 class SoundfileDecoder:
@@ -51,8 +64,6 @@ class SoundfileDecoder:
             AudioDecodeError: nothing at all can be decoded, or there are bytes behind a place that can't be.
             AudioError: the file couldn't be read.
         """
-        import soundfile
-
         if self._ended:
             return np.zeros((0, self.info.channels), np.float32)
         buffer = np.empty((frames, self.info.channels), np.float32)
@@ -68,11 +79,9 @@ class SoundfileDecoder:
 
     def skip(self, frames: int) -> int:
         """Move `frames` forward; return how many there were to skip."""
-        import soundfile
-
-        target = self._position + frames
-        if self.info.frames is not None:
-            target = min(target, self.info.frames)
+        if self.info.frames is None or not soundfile.SoundFile.seekable(self._file):
+            return self._read_past(frames)
+        target = min(self._position + frames, self.info.frames)
         try:
             skipped = int(self._file.seek(target)) - self._position
         except soundfile.LibsndfileError as error:
@@ -88,6 +97,12 @@ class SoundfileDecoder:
         """Let go of libsndfile's state; the file stays open."""
         self._file.close()
 
+    def _read_past(self, frames: int) -> int:
+        skipped = 0
+        while skipped < frames and (count := len(self.read(min(_SKIPPED_AT_ONCE, frames - skipped)))):
+            skipped += count
+        return skipped
+
     def _end_at(self, position: int, error: Any) -> None:
         self._ended = True
         self._window.check()
@@ -99,12 +114,10 @@ class SoundfileDecoder:
 
 
 def _open(window: Window, layout: PlainLayout | None) -> Any:
-    import soundfile
-
     try:
         if layout is None:
-            return soundfile.SoundFile(window)
-        return soundfile.SoundFile(
+            return _ForwardFile(window)
+        return _ForwardFile(
             window, "r", layout.sample_rate, layout.channels, layout.codec, "LITTLE" if layout.little_endian else "BIG",
             "RAW",
         )  # fmt: skip

@@ -23,7 +23,7 @@ def save(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: int, su
 
     Raises:
         InputError: another suffix, or samples of another shape.
-        AudioError: the file can't be written, or the format can't hold the samples.
+        AudioError: the file can't be written, or the format can't hold the samples (FLAC: none at all).
     """
     import soundfile
 
@@ -37,6 +37,8 @@ def save(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: int, su
             f"{target}: samples are {array.dtype} of shape {array.shape}: give floats, (samples,) or "
             "(samples, channels)."
         )
+    if kind == "FLAC" and not array.size:
+        raise AudioError(f"{target}: a FLAC of no samples would have no header: use .wav.")
     try:
         soundfile.write(os.fspath(target), array, sample_rate, subtype=subtype, format=kind)
     except (soundfile.LibsndfileError, ValueError, OSError) as error:
