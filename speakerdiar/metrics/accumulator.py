@@ -28,7 +28,7 @@ class Accumulator(ABC, Generic[Parts]):
     Args:
         collar: seconds left out on each side of a reference border.
         skip_overlap: leave out where two or more reference turns run.
-        convention: `pyannote` or `md-eval`, see `Rules`.
+        convention: `pyannote`, `pyannote-greedy` or `md-eval`, see `Rules`.
 
     Attributes:
         files: components of each recording by id, in the order they were added.

@@ -46,6 +46,7 @@ class Cells:
         width: (cells,) seconds.
         scored: (cells,) seconds, 0 where a collar or the overlap rule leaves the cell out.
         pairing: (cells,) seconds that count for the pairing of speakers.
+        greedy: pair the two speakers with the most time in common first, then the next two.
     """
 
     reference: Counts
@@ -55,6 +56,7 @@ class Cells:
     width: Floats
     scored: Floats
     pairing: Floats
+    greedy: bool = False
 
     def shared(self, seconds: Floats) -> Floats:
         """Return (reference speakers, hypothesis speakers): time that two speakers share, a turn counted as a turn."""
@@ -70,7 +72,8 @@ class Cells:
         both = in_ref.T @ (in_hyp * self.pairing[:, None])
         union = (self.pairing @ in_ref)[:, None] + self.pairing @ in_hyp - both
         jaccard = np.divide(both, union, out=np.zeros_like(both), where=both > 0)
-        return best_pairs(self.shared(self.pairing) + TIE_BREAK * jaccard)
+        pair_up = _greedy_pairs if self.greedy else best_pairs
+        return pair_up(self.shared(self.pairing) + TIE_BREAK * jaccard)
 
 
 def cut(reference: Diarization, hypothesis: Diarization, rules: Rules, uem: Uem | None = None) -> Cells:
@@ -96,7 +99,16 @@ def cut(reference: Diarization, hypothesis: Diarization, rules: Rules, uem: Uem 
     by_md_eval = rules.convention == "md-eval"
     if by_md_eval:
         in_ref, in_hyp = np.minimum(in_ref, 1), np.minimum(in_hyp, 1)
-    return Cells(in_ref, in_hyp, ref.names, hyp.names, width, scored, pairing=width if by_md_eval else scored)
+    return Cells(
+        reference=in_ref,
+        hypothesis=in_hyp,
+        reference_speakers=ref.names,
+        hypothesis_speakers=hyp.names,
+        width=width,
+        scored=scored,
+        pairing=width if by_md_eval else scored,
+        greedy=rules.convention == "pyannote-greedy",
+    )
 
 
 @dataclass(frozen=True)
@@ -144,5 +156,14 @@ def _regions(ref: _Track, hyp: _Track, uem: Uem | None) -> _Track:
     if uem is not None:
         regions = [region for region in uem if region]
         return _Track.unnamed(np.array([r.start for r in regions]), np.array([r.end for r in regions]))
-    times = np.concatenate([ref.times, hyp.times])
-    return _Track.unnamed(times.min(keepdims=True), times.max(keepdims=True)) if len(times) else ref.collars(0.0)
+    times = np.sort(np.concatenate([ref.times, hyp.times]))
+    return _Track.unnamed(times[:1], times[-1:])
+
+
+def _greedy_pairs(gain: Floats) -> list[tuple[int, int]]:
+    left, pairs = gain.copy(), []
+    while left.size and left.max() > 0:
+        row, column = divmod(int(left.argmax()), left.shape[1])
+        pairs.append((row, column))
+        left[row], left[:, column] = 0.0, 0.0
+    return pairs

@@ -85,7 +85,7 @@ def der(
         collar: seconds left out on each side of a reference border (pyannote.metrics: half of its `collar`).
         skip_overlap: leave out where two or more reference turns run.
         uem: regions to score; None scores from the first to the last border of both together.
-        convention: `pyannote` or `md-eval`, see `Rules`.
+        convention: `pyannote`, `pyannote-greedy` or `md-eval`, see `Rules`.
 
     Raises:
         ConfigError: collar or convention can't be used.

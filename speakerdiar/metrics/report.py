@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from speakerdiar.annotation import Diarization
 from speakerdiar.errors import ConfigError, InputError
@@ -49,12 +49,12 @@ class FileScore:
         """The score as text, one cell for each of the columns of a `ScoreReport`."""
         der = self.der
         shares = [_percent(part, der.total) for part in (der.miss, der.false_alarm, der.confusion)]
-        rates = [f"{100 * der.rate:.2f}", *shares, f"{100 * self.jer.rate:.2f}"]
+        rates = [f"{100 * der.rate:.2f}", *shares, _percent(self.jer.speaker_error, self.jer.speakers)]
         counts = [str(self.speakers.reference), str(self.speakers.hypothesis)]
         return [self.name, *rates, *counts, f"{der.total:.2f}", f"{der.scored:.2f}"]
 
     def to_json(self) -> dict[str, Any]:
-        """The score as plain values: rates as fractions, times in seconds."""
+        """The score as plain values: rates as fractions, times in seconds. No reference speaker, no JER (None)."""
         der = self.der
         return {
             "recording_id": self.name,
@@ -65,7 +65,7 @@ class FileScore:
             "false_alarm": der.false_alarm,
             "confusion": der.confusion,
             "scored": der.scored,
-            "jer": self.jer.rate,
+            "jer": self.jer.rate if self.jer.speakers else None,
             "speakers": {"reference": self.speakers.reference, "hypothesis": self.speakers.hypothesis},
         }
 
@@ -138,7 +138,7 @@ def score_files(
     collar: float = 0.0,
     skip_overlap: bool = False,
     uems: Mapping[str, Uem] | None = None,
-    missing: Literal["error", "empty"] = "error",
+    missing: str = "error",
     convention: Convention = "pyannote",
 ) -> ScoreReport:
     """Score every reference against the hypothesis of the same recording id.
@@ -151,7 +151,7 @@ def score_files(
         uems: regions to score, by recording id; None scores each recording from the first to the last border of
             reference and hypothesis together.
         missing: what to do about a reference without a hypothesis: `error`, or `empty` to count all of it as missed.
-        convention: `pyannote` or `md-eval`, see `Rules`.
+        convention: `pyannote`, `pyannote-greedy` or `md-eval`, see `Rules`.
 
     Raises:
         InputError: a reference has no hypothesis or no regions in `uems`, or there is no reference at all.

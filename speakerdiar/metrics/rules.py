@@ -12,7 +12,7 @@ from speakerdiar.errors import ConfigError
 if TYPE_CHECKING:
     from speakerdiar.annotation import Segment
 
-Convention = Literal["pyannote", "md-eval"]
+Convention = Literal["pyannote", "pyannote-greedy", "md-eval"]
 Uem = Sequence["Segment"]
 
 
@@ -25,8 +25,9 @@ class Rules:
             `-c 0.25` of md-eval and `collar=0.5` of pyannote.metrics, which counts the full width.
         skip_overlap: leave out every moment with two or more reference turns.
         convention: where the tools differ (see `docs/guides/scoring.md`). `pyannote` pairs speakers on what is scored
-            and counts a speaker's own overlapping turns as often as they run; `md-eval` pairs speakers before collars
-            and overlap are left out, and counts a speaker once.
+            and counts a speaker's own overlapping turns as often as they run; `pyannote-greedy` does too, but pairs the
+            two with the most time in common first, then the next, which can cost some; `md-eval` pairs speakers before
+            collars and overlap are left out, and counts a speaker once.
 
     Raises:
         ConfigError: the collar is negative or not finite, or the convention is unknown.
