@@ -82,7 +82,8 @@ class FormatError(InputError):
     def __init__(self, message: str, *, path: object = None, line: int | None = None) -> None:
         self.path = path
         self.line = line
-        where = ":".join(str(part) for part in (path, line) if part is not None)
+        at_line = "" if line is None else f"line {line}" if path is None else f":{line}"
+        where = f"{'' if path is None else path}{at_line}"
         super().__init__(f"{where}: {message}" if where else message)
 
 

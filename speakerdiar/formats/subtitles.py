@@ -73,7 +73,7 @@ def loads_vtt(text: str, *, recording_id: str = "", path: object = None) -> Diar
         raise FormatError("doesn't begin with WEBVTT: is it WebVTT?", path=path, line=1)
     turns = []
     for line, block in blocks[1:]:
-        if re.match(r"(?:NOTE|STYLE|REGION)(?:\s|$)", block[0]) and "-->" not in block[0]:
+        if re.match(r"(?:NOTE|STYLE|REGION)(?:\s|$)", block[0]) and "-->" not in "".join(block):
             continue
         timing = 0 if "-->" in block[0] else 1
         if len(block) < timing + 2:
