@@ -120,11 +120,12 @@ def with_unique_ids(recordings: Iterable[Recording]) -> list[Recording]:
     listed = list(recordings)
     ids = _with_folders(listed)
     taken, seen = set(ids), set[str]()
+    kept = {id for recording, id in zip(listed, ids, strict=True) if id == recording.id}
     numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: itertools.count(2))
     unique = []
     for recording, id in zip(listed, ids, strict=True):
         name = id
-        if id in seen:
+        if id in seen or (id != recording.id and id in kept):
             name = next(other for number in numbers[id] if (other := f"{id}#{number}") not in taken)
         seen.add(id)
         taken.add(name)

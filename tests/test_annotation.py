@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 import math
 from itertools import pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from speakerdiar.errors import InputError
 ticks = st.integers(0, 40).map(lambda tick: tick / 4)
 segments = st.builds(Segment, ticks, ticks)
 spans = st.tuples(ticks, ticks).filter(lambda pair: pair[0] != pair[1]).map(sorted)
-turns = st.builds(lambda span, speaker: Turn(*span, speaker), spans, st.sampled_from("ABC"))
+turns = st.builds(lambda span, speaker: Turn(span[0], span[1], speaker), spans, st.sampled_from("ABC"))
 talks = st.lists(turns, max_size=10).map(lambda found: Diarization("talk", 10.0, tuple(found)))
 MOMENTS = [tick / 4 + 0.125 for tick in range(-1, 42)]
 
@@ -66,7 +67,7 @@ def test_segments_are_half_open_values() -> None:
     assert segment == Segment(1.0, 2.0)
     assert len({segment, Segment(1.0, 2.0)}) == 1
     assert Segment(1, 3) > segment
-    assert isinstance(Segment(np.float32(1), np.int64(2)).end, float)
+    assert isinstance(Segment(*np.array([1, 2], dtype=np.float32)).end, float)
     with pytest.raises(AttributeError):
         segment.start = 3.0  # type: ignore[misc]
 
@@ -98,9 +99,9 @@ def test_confidence_stands_outside_equality() -> None:
 
 
 @given(st.lists(turns, max_size=10), st.randoms())
-def test_the_order_that_turns_come_in_is_of_no_matter(found: list[Turn], random: st.randoms) -> None:  # type: ignore[valid-type]
+def test_the_order_that_turns_come_in_is_of_no_matter(found: list[Turn], random: Random) -> None:
     mixed = found.copy()
-    random.shuffle(mixed)  # type: ignore[attr-defined]
+    random.shuffle(mixed)
     talk = Diarization("talk", 10.0, tuple(mixed))
     assert talk == Diarization("talk", 10.0, tuple(found))
     assert list(talk) == sorted(found)

@@ -41,7 +41,17 @@ from speakerdiar.recording import Recording
 
 _Row = TypeVar("_Row")
 
-__all__ = ["FORMATS", "RECORDING_LISTS", "Format", "dumps", "format_named", "is_readable", "load", "load_recordings", "save"]
+__all__ = [
+    "FORMATS",
+    "RECORDING_LISTS",
+    "Format",
+    "dumps",
+    "format_named",
+    "is_readable",
+    "load",
+    "load_recordings",
+    "save",
+]
 
 
 @dataclass(frozen=True)
