@@ -24,7 +24,8 @@ def best_pairs(gain: NDArray[Any]) -> list[tuple[int, int]]:
     """
     from scipy.optimize import linear_sum_assignment
 
-    rows, columns = linear_sum_assignment(np.asarray(gain, dtype=float), maximize=True)
+    # Every row or column must go somewhere, and nowhere must be better than at a loss.
+    rows, columns = linear_sum_assignment(np.maximum(np.asarray(gain, dtype=float), 0), maximize=True)
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if gain[r, c] > 0]
 
 

@@ -127,7 +127,7 @@ def with_unique_ids(recordings: Iterable[Recording]) -> list[Recording]:
         name = id
         if id in seen or (id != recording.id and id in kept):
             name = next(other for number in numbers[id] if (other := f"{id}#{number}") not in taken)
-        seen.add(id)
+        seen.add(name)
         taken.add(name)
         unique.append(replace(recording, id=name))
     return unique
