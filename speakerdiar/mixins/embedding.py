@@ -1,0 +1,216 @@
+"""The template of everything that turns a stretch of audio into a vector."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from speakerdiar.config import is_count
+from speakerdiar.errors import ConfigError, InputError, ModelError
+from speakerdiar.mixins.neural import inference_state
+
+SILENCE_POWER = 1e-9
+"""Mean square (-90 dBFS) below which a window counts as silent: it holds no more than the noise of 16-bit samples."""
+
+
+class EmbeddingMixin(ABC):
+    """Gives a model `embed_windows()` and `embed()`.
+
+    A subclass says what it takes and gives (`sample_rate`, `dimension`, ...) and writes two steps:
+
+        _embed_features(samples)                 -> features     once for a piece of audio
+        _embed_batch(features, starts, length)   -> vectors      (B, dimension), for a batch of its windows
+
+    Batch size and neighbours never change a vector. A silent window gives a vector of zeros, never NaN.
+    """
+
+    normalized: bool = True
+    """Whether vectors have length 1 (but for those of silence)."""
+    windows_at_once: int = 256
+    """Windows of a batch."""
+
+    @property
+    @abstractmethod
+    def sample_rate(self) -> int:
+        """Hz of the samples that the model takes."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Size of a vector."""
+
+    @property
+    def hop_samples(self) -> int:
+        """Windows begin and end on multiples of so many samples; others are moved to the nearest."""
+        return 1
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of audio that the model knows best; longer segments are covered with windows of it."""
+        return 1.6
+
+    @property
+    def min_seconds(self) -> float:
+        """Shortest window that the model takes."""
+        return 0.4
+
+    def embed_windows(
+        self, samples: NDArray[np.float32], starts: Iterable[int] | NDArray[np.int64], length: int
+    ) -> NDArray[np.float32]:
+        """Embed windows of one length, cut from one piece of audio; what they share is computed once.
+
+        A window sees the samples around it where its features reach beyond it. What sticks out of the audio is silence.
+
+        Args:
+            samples: (n,) mono, at `sample_rate`.
+            starts: (N,) first sample of each window, from 0 to n.
+            length: samples of each window, at least `min_seconds`.
+
+        Returns:
+            Vectors float32, (N, dimension).
+
+        Raises:
+            InputError: samples of another shape or not finite, a start outside the audio.
+            ConfigError: windows that are too short.
+        """
+        samples = _checked_samples(samples)
+        first = _checked_starts(starts, len(samples))
+        if not is_count(length, least=self._min_samples):
+            raise ConfigError(f"length={length!r}: give {self._min_samples} samples ({self.min_seconds} s) or more.")
+        return self._embed_groups(samples, {int(length): first})[int(length)]
+
+    def embed(
+        self, waveform: NDArray[np.float32], segments: Iterable[Any] | None = None
+    ) -> NDArray[np.float32]:
+        """Embed whole waveforms, or segments of one.
+
+        A segment longer than `window_seconds` is covered with windows that overlap by half, and gets their mean. One
+        shorter than `min_seconds` is widened around its middle, as far as the audio goes, then with silence.
+
+        Args:
+            waveform: (n,) or (B, n) mono, at `sample_rate`.
+            segments: what has `start` and `end` in seconds, or pairs (start, end), of a waveform (n,); all of each
+                waveform if left out.
+
+        Returns:
+            Vectors float32, one for each segment or waveform: (N, dimension).
+
+        Raises:
+            InputError: a waveform of another shape or not finite, a segment that is empty or begins outside the audio.
+        """
+        waves = np.asarray(waveform, dtype=np.float32)
+        if waves.ndim == 2 and segments is None:
+            empty = np.zeros((0, self.dimension), dtype=np.float32)
+            return np.concatenate([empty, *(self.embed(wave) for wave in waves)])
+        samples = _checked_samples(waves)
+        spans = [(0, len(samples))] if segments is None else [self._span(item, len(samples)) for item in segments]
+        covers = [self._cover(*span, len(samples)) for span in spans]
+        groups = {length: np.concatenate([s for s, n in covers if n == length]) for _, length in covers}
+        vectors = self._embed_groups(samples, groups)
+        taken = dict.fromkeys(vectors, 0)
+        means = np.zeros((len(covers), self.dimension), dtype=np.float32)
+        for index, (starts, length) in enumerate(covers):
+            means[index] = vectors[length][taken[length] : taken[length] + len(starts)].mean(axis=0)
+            taken[length] += len(starts)
+        return self._scaled(means)
+
+    def _embed_features(self, samples: NDArray[np.float32]) -> Any:
+        """Compute what windows share, once for a piece of audio (n,), in inference mode; by default the samples."""
+        return samples
+
+    @abstractmethod
+    def _embed_batch(self, features: Any, starts: NDArray[np.int64], length: int) -> NDArray[np.float32]:
+        """Embed a batch of windows, in eval and inference mode; needs not scale them to length 1.
+
+        Args:
+            features: what `_embed_features` returned; the audio was padded with zeros up to the last window's end.
+            starts: (B,) first samples, multiples of `hop_samples`.
+            length: samples of each window, a multiple of `hop_samples`.
+        """
+
+    @property
+    def _min_samples(self) -> int:
+        return max(1, round(self.min_seconds * self.sample_rate))
+
+    def _span(self, segment: Any, total: int) -> tuple[int, int]:
+        """First and last sample of a segment, inside the audio where it is long enough."""
+        start, end = (segment.start, segment.end) if hasattr(segment, "start") else segment
+        if not start < end or not 0 <= start * self.sample_rate <= total:
+            raise InputError(f"Segment {start}..{end} s of {total / self.sample_rate} s of audio: give one inside.")
+        return round(start * self.sample_rate), min(round(end * self.sample_rate), total)
+
+    def _cover(self, first: int, last: int, total: int) -> tuple[NDArray[np.int64], int]:
+        """Starts and length of the windows that cover a span of samples."""
+        hop, window = self.hop_samples, round(self.window_seconds * self.sample_rate)
+        least = -(-self._min_samples // hop) * hop
+        if last - first < least:
+            first = max(0, min((first + last - least) // 2, total - least))
+            return np.array([first], dtype=np.int64), least
+        if last - first <= window:
+            return np.array([first], dtype=np.int64), (last - first) // hop * hop
+        starts = np.arange(first, last - window, max(1, window // 2), dtype=np.int64)
+        return np.append(starts, last - window), window
+
+    def _embed_groups(
+        self, samples: NDArray[np.float32], groups: dict[int, NDArray[np.int64]]
+    ) -> dict[int, NDArray[np.float32]]:
+        """Embed windows that are grouped by length, on features computed once."""
+        hop = self.hop_samples
+        grids = {length: (starts + hop // 2) // hop * hop for length, starts in groups.items()}
+        reach = max((int(starts.max()) + length for length, starts in grids.items() if len(starts)), default=0)
+        padded = np.pad(samples, (0, max(0, reach - len(samples))))
+        with inference_state(self):
+            features = self._embed_features(padded) if reach else None
+            return {length: self._vectors(padded, features, starts, length) for length, starts in grids.items()}
+
+    def _vectors(
+        self, samples: NDArray[np.float32], features: Any, starts: NDArray[np.int64], length: int
+    ) -> NDArray[np.float32]:
+        vectors = np.zeros((len(starts), self.dimension), dtype=np.float32)
+        for first in range(0, len(starts), self.windows_at_once):
+            batch = starts[first : first + self.windows_at_once]
+            found = self._embed_batch(features, batch, length // self.hop_samples * self.hop_samples)
+            if found.shape != (len(batch), self.dimension) or not np.isfinite(found).all():
+                raise ModelError(f"{type(self).__name__} gave {found.shape} for {len(batch)} windows, or no numbers.")
+            audible = window_power(samples, batch, length) > SILENCE_POWER
+            vectors[first : first + len(batch)] = found * audible[:, None]
+        return self._scaled(vectors)
+
+    def _scaled(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self.normalized:
+            return vectors
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        scaled: NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-12)
+        return scaled
+
+
+def window_power(
+    samples: NDArray[np.float32], starts: NDArray[np.int64] | Sequence[int], length: int
+) -> NDArray[np.float64]:
+    """Return the mean square of each window: (N,)."""
+    windows = sliding_window_view(samples, length)[np.asarray(starts, dtype=np.int64)]  # (N, length), a copy
+    return np.asarray(np.einsum("nl,nl->n", windows, windows, dtype=np.float64) / length)
+
+
+def _checked_samples(samples: Any) -> NDArray[np.float32]:
+    array = np.asarray(samples, dtype=np.float32)
+    if array.ndim != 1:
+        raise InputError(f"Samples of shape {array.shape}: give mono samples (n,).")
+    if not np.isfinite(array).all():
+        raise InputError("Samples hold NaN or infinity: give finite numbers.")
+    return array
+
+
+def _checked_starts(starts: Any, total: int) -> NDArray[np.int64]:
+    given = np.asarray(list(starts) if not isinstance(starts, np.ndarray) else starts)
+    if given.size and not np.issubdtype(given.dtype, np.integer):
+        raise InputError(f"Window starts of type {given.dtype}: give whole samples.")
+    first = given.astype(np.int64).reshape(-1)
+    if first.size and not (first.min() >= 0 and first.max() <= total):
+        raise InputError(f"Windows start at {first.min()}..{first.max()} in {total} samples: give starts inside.")
+    return first

@@ -1,0 +1,31 @@
+"""Models that turn windows of audio into vectors, and the table of their names.
+
+Their promises stand in `speakerdiar.mixins.embedding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from speakerdiar.mixins.embedding import EmbeddingMixin
+
+EMBEDDERS: Mapping[str, str] = {
+    "ge2e": "speakerdiar.models.embedders.ge2e:Ge2eEmbedder",
+}
+
+
+def make_embedder(embedder: str | EmbeddingMixin, **options: Any) -> EmbeddingMixin:
+    """Make a embedder by its name in EMBEDDERS, or pass an instance through.
+
+    Raises:
+        UnknownModelError: there is no embedder of that name; the message has the closest.
+        ConfigError: options beside an instance, or something that is no embedder.
+        UnknownOptionError: the embedder has no such option.
+    """
+    from speakerdiar.mixins.embedding import EmbeddingMixin
+    from speakerdiar.models.by_name import make_by_name
+
+    # mypy wants no abstract class for type[T]; here it only serves isinstance.
+    return make_by_name(embedder, EMBEDDERS, EmbeddingMixin, "embedder", options)  # type: ignore[type-abstract]
