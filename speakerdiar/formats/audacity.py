@@ -41,10 +41,8 @@ def loads(text: str, *, recording_id: str = "", path: object = None) -> Diarizat
         if len(fields) != 3:
             message = f"{len(fields)} fields: a label is start, end and speaker with tabs between."
             raise FormatError(message, path=path, line=line)
-        start, end = times.number(fields[0]), times.number(fields[1])
-        if start is None or end is None:
-            message = f"start {fields[0]!r}, end {fields[1]!r}: give numbers of seconds."
-            raise FormatError(message, path=path, line=line)
+        start = times.seconds(fields[0], "start", signed=True, path=path, line=line)
+        end = times.seconds(fields[1], "end", signed=True, path=path, line=line)
         try:
             turns.append(Turn(float(start), float(end), escapes.plain(fields[2])))
         except InputError as error:

@@ -99,10 +99,9 @@ def _check_header(found: Iterable[str], path: object) -> None:
 
 
 def _turn(row: Mapping[str, str | None], path: object, line: int) -> Turn:
-    start, end = (times.number((row[name] or "").strip()) for name in ("start", "end"))
-    if start is None or end is None:
-        message = f"start {row['start']!r}, end {row['end']!r}: give numbers of seconds."
-        raise FormatError(message, path=path, line=line)
+    start, end = (
+        times.seconds((row[name] or "").strip(), name, signed=True, path=path, line=line) for name in ("start", "end")
+    )
     given = (row.get("confidence") or "").strip()
     confidence = times.number(given)
     if given and confidence is None:

@@ -44,16 +44,16 @@ def number(text: str) -> Decimal | None:
     return value if math.isfinite(float(value)) else None
 
 
-def seconds(text: str, name: str, *, path: object = None, line: int | None = None) -> Decimal:
+def seconds(text: str, name: str, *, signed: bool = False, path: object = None, line: int | None = None) -> Decimal:
     """Return the time that `text` is.
 
     Raises:
-        FormatError: it isn't a finite number, or lies below 0.
+        FormatError: it isn't a finite number, or lies below 0 and isn't `signed`.
     """
     value = number(text)
     if value is None:
         raise FormatError(f"{name} {text!r} isn't a number of seconds.", path=path, line=line)
-    if value < 0:
+    if value < 0 and not signed:
         raise FormatError(f"{name} {text} lies before 0: times count from the start.", path=path, line=line)
     return value
 

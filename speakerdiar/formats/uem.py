@@ -2,7 +2,8 @@
 
     <recording> <channel> <start> <end>
 
-Ids are percent-encoded as in RTTM. A recording without any region can't be held.
+Ids are percent-encoded as in RTTM. A region may begin before 0 and end behind the recording. A recording without any
+region can't be held.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def loads(text: str, *, path: object = None) -> dict[str, list[Segment]]:
         if len(fields) != 4:
             message = f"{len(fields)} fields: a UEM line has 4 (recording, channel, start, end)."
             raise FormatError(message, path=path, line=line)
-        start = float(times.seconds(fields[2], "start", path=path, line=line))
-        end = float(times.seconds(fields[3], "end", path=path, line=line))
+        start = float(times.seconds(fields[2], "start", signed=True, path=path, line=line))
+        end = float(times.seconds(fields[3], "end", signed=True, path=path, line=line))
         if end <= start:
             message = f"the region ends at {fields[3]}, not after its start {fields[2]}."
             raise FormatError(message, path=path, line=line)
@@ -46,12 +47,11 @@ def dumps(regions: Mapping[str, Iterable[Segment]]) -> str:
     """Return regions as UEM lines. Those shorter than half a microsecond aren't written.
 
     Raises:
-        FormatError: a recording without an id, or a region before 0 s.
+        FormatError: a recording without an id.
     """
     lines = []
     for recording, segments in regions.items():
         for segment in segments:
-            times.not_before_zero(segment.start, "UEM")
             start, end = times.micros(segment.start), times.micros(segment.end)
             if end > start:
                 lines.append(f"{escapes.as_field(recording)} 1 {times.decimals(start)} {times.decimals(end)}\n")

@@ -170,3 +170,12 @@ def test_files(tmp_path: Path) -> None:
         rttm.load(path)
     with pytest.raises(InputError, match=r"absent\.rttm: No such file"):
         rttm.load(tmp_path / "absent.rttm")
+
+
+def test_real_references_are_read_strictly_and_come_back(shared: Path) -> None:
+    paths = sorted((shared / "eval").glob("*.rttm"))
+    assert paths
+    for path in paths:
+        read = rttm.load(path)
+        assert rttm.loads(rttm.dumps(read)) == read
+        assert rttm.load(path, strict=False) == read

@@ -11,7 +11,7 @@ from speakerdiar.annotation import Segment
 from speakerdiar.errors import FormatError
 from speakerdiar.formats import uem
 
-ticks = st.integers(0, 10**11)
+ticks = st.integers(-(10**7), 10**11)
 segments = st.tuples(ticks, ticks).filter(lambda t: t[0] != t[1]).map(lambda t: Segment(min(t) / 1e6, max(t) / 1e6))
 
 
@@ -33,7 +33,6 @@ def test_a_line_is_a_region_and_comments_are_fine(tmp_path: Path) -> None:
         ("talk 1 0", "3 fields"),
         ("talk 1 0 x", "end 'x'"),
         ("talk 1 nan 2", "start 'nan'"),
-        ("talk 1 -1 2", "before 0"),
         ("talk 1 2 2", "ends at 2, not after"),
     ],
 )
@@ -42,8 +41,6 @@ def test_errors_say_what_and_where(line: str, says: str) -> None:
         uem.loads(f"talk 1 0 1\n{line}", path="all.uem")
 
 
-def test_regions_before_zero_and_empty_ids_cannot_be_written() -> None:
-    with pytest.raises(FormatError, match="before 0"):
-        uem.dumps({"talk": [Segment(-1, 1)]})
+def test_empty_ids_cannot_be_written() -> None:
     with pytest.raises(FormatError, match="empty id"):
         uem.dumps({"": [Segment(0, 1)]})
