@@ -271,7 +271,7 @@ class Diarization:
         file.write(self.to_rttm())
 
     def save(self, path: str | Path) -> Path:
-        """Write to `path` in the format of its suffix: .rttm .json .csv .srt .vtt .txt .labels .TextGrid.
+        """Write to `path` in the format of its suffix: .rttm .json .csv .srt .vtt .txt .labels .TextGrid .lab.
 
         Raises:
             FormatError: no format has this suffix; the message lists those that exist.

@@ -240,5 +240,6 @@ def _with_folders(recordings: list[Recording]) -> list[str]:
 
 
 def _parts(path: str) -> tuple[str, ...]:
-    """The folders of a path and its name without suffix."""
-    return (*(part.strip("/\\") for part in PurePath(path).parts[:-1]), id_of_path(path))
+    """The folders of a path and its name without suffix; no root and no `..`, since ids become names of files."""
+    folders = (part.strip("/\\") for part in PurePath(path).parts[:-1])
+    return (*(folder for folder in folders if folder not in ("", "..")), id_of_path(path))

@@ -136,6 +136,7 @@ def test_an_impossible_count_of_speakers() -> None:
         (["a/x.wav", "a/x.wav", "b/x.wav"], ["a/x", "a/x#2", "b/x"]),
         (["x.wav", "x.wav", "x#2.wav"], ["x", "x#3", "x#2"]),
         (["x.wav", "a/x.wav"], ["x", "a/x"]),
+        (["/x.wav", "../x.wav", "../a/x.wav"], ["x", "x#2", "a/x"]),
         (["a/x.wav", "b/x.wav", "b/x", "c/b/x"], ["a/x", "b/x", "b/x#2", "c/b/x"]),
     ],
 )

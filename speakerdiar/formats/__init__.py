@@ -8,7 +8,7 @@
     vtt        .vtt          yes     nothing; whole milliseconds
     audacity   .txt .labels  yes     nothing
     textgrid   .textgrid     yes     begin and end of the recording
-    nemo       (none)        yes     nothing; hundredths of a second, numbered speakers
+    nemo       .lab          yes     nothing; hundredths of a second, numbered speakers
 
 Times are exact in json and csv and rounded to the microsecond elsewhere. Lists of recordings (manifests, Kaldi folders,
 plain lists) are read by `load_recordings`, scored regions by `speakerdiar.formats.uem`.
@@ -88,7 +88,7 @@ FORMATS: dict[str, Format] = {
         (".textgrid",), textgrid.dumps, lambda text, id, path: [textgrid.loads(text, recording_id=id, path=path)]
     ),
     "nemo": Format(
-        (),
+        (".lab",),
         lambda d: "".join(f"{line}\n" for line in nemo_lines.dumps(d)),
         lambda text, id, path: [nemo_lines.loads(text.splitlines(), recording_id=id, path=path)],
     ),

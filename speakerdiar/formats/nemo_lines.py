@@ -26,7 +26,7 @@ def dumps(diarization: Diarization) -> list[str]:
 
 
 def loads(lines: Iterable[str], *, recording_id: str = "", path: object = None) -> Diarization:
-    """Return the turns of lines, under the names that stand there.
+    """Return the turns of lines, under the names that stand there. Blank lines are fine.
 
     Raises:
         FormatError: with path and line number: not three fields, a time that is no number or negative, a turn that
@@ -34,6 +34,8 @@ def loads(lines: Iterable[str], *, recording_id: str = "", path: object = None) 
     """
     turns = []
     for line, content in enumerate(lines, start=1):
+        if not content.strip():
+            continue
         fields = content.split(maxsplit=2)
         if len(fields) != 3:
             raise FormatError(f"{content!r:.60} isn't start, end and speaker.", path=path, line=line)

@@ -29,6 +29,11 @@ def test_every_format_is_had_by_name(name: str) -> None:
     assert formats.FORMATS[name].read(text, "talk", None) == [TALK]
 
 
+def test_what_can_be_read_is_told_by_suffix() -> None:
+    assert all(formats.is_readable(f"talk{suffix.upper()}") for suffix in SUFFIXES)
+    assert not formats.is_readable("talk.wav")
+
+
 def test_no_suffix_stands_for_two_formats() -> None:
     assert len(set(SUFFIXES)) == len(SUFFIXES)
 

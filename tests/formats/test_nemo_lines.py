@@ -36,6 +36,10 @@ def test_lines_of_nemo_itself_come_back(shared: Path) -> None:
     assert sorted(f"{t.start:.3f} {t.end:.3f} {t.speaker}" for t in read) == sorted(lines)
 
 
+def test_names_and_blank_lines() -> None:
+    assert nemo_lines.loads(["0 1 Ann B\n", "", "2 3 C"]).turns == (Turn(0, 1, "Ann B"), Turn(2, 3, "C"))
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
