@@ -51,7 +51,7 @@ def diarizations(
     speakers = draw(st.lists(names(breaks=breaks), min_size=1, max_size=3, unique=True))
     ticks = st.one_of(st.integers(0, 20 * grid), st.integers(0, latest * grid))
     turns = []
-    for _ in range(draw(st.integers(least_turns, 6))):
+    for _ in range(draw(st.integers(least_turns, 5))):
         start, length = draw(ticks), draw(st.one_of(st.integers(1, 5 * grid), ticks.filter(bool)))
         confidence = draw(st.none() | st.floats(0, 1))
         turns.append(Turn(start / grid, (start + length) / grid, draw(st.sampled_from(speakers)), confidence))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from strategies import diarizations
 
 from speakerdiar.annotation import Diarization, Turn
@@ -17,6 +17,7 @@ def test_the_shape() -> None:
 
 
 @given(diarizations())
+@settings(max_examples=50)
 def test_reading_what_was_written_gives_the_same(talk: Diarization) -> None:
     assert audacity.loads(audacity.dumps(talk), recording_id=talk.recording_id) == talk
 

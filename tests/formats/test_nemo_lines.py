@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from strategies import diarizations
 
 from speakerdiar.annotation import Diarization, Turn
@@ -19,6 +19,7 @@ def test_lines_are_grouped_by_speaker_in_order_of_appearance() -> None:
 
 
 @given(diarizations(grid=100))
+@settings(max_examples=50)
 def test_reading_what_was_written_gives_the_same_but_names(talk: Diarization) -> None:
     numbered = talk.renamed({name: f"speaker_{index}" for index, name in enumerate(talk.speakers)})
     assert nemo_lines.loads(nemo_lines.dumps(talk), recording_id=talk.recording_id) == numbered

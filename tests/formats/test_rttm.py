@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import diarizations
 
@@ -29,6 +29,7 @@ def test_more_decimals_stand_only_where_they_are_needed() -> None:
 
 
 @given(st.lists(diarizations(), max_size=2, unique_by=lambda d: d.recording_id), st.booleans())
+@settings(max_examples=50)
 def test_reading_what_was_written_gives_the_same(talks: list[Diarization], strict: bool) -> None:
     read = rttm.loads(rttm.dumps(talks), strict=strict)
     assert read == talks

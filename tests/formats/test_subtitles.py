@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from strategies import diarizations
 
 from speakerdiar.annotation import Diarization, Turn
@@ -40,6 +40,7 @@ def test_the_shape() -> None:
 
 
 @given(diarizations(grid=1000))
+@settings(max_examples=50)
 def test_reading_what_was_written_gives_the_same(talk: Diarization) -> None:
     assert subtitles.loads_srt(subtitles.dumps_srt(talk), recording_id=talk.recording_id) == talk
     assert subtitles.loads_vtt(subtitles.dumps_vtt(talk), recording_id=talk.recording_id) == talk

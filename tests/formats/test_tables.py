@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import diarizations
 
@@ -24,6 +24,7 @@ def test_the_shape() -> None:
 
 
 @given(st.lists(diarizations(), max_size=2, unique_by=lambda d: d.recording_id))
+@settings(max_examples=50)
 def test_reading_what_was_written_gives_the_same(talks: list[Diarization]) -> None:
     read = tables.loads(tables.dumps(talks))
     assert read == talks

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import diarizations
 
@@ -95,6 +95,7 @@ def test_the_shape() -> None:
 
 
 @given(diarizations(), st.integers(0, 10**7), st.integers(0, 10**7))
+@settings(max_examples=50)
 def test_reading_what_was_written_gives_the_same(talk: Diarization, before: int, after: int) -> None:
     # A tier has no overlaps, so those within one speaker are joined, and ends on the grid come back as they were.
     joined = talk.supported()
