@@ -34,3 +34,11 @@ def test_code_on_page_runs(page: str) -> None:
     names: dict[str, Any] = {"model": speakerdiar.load_model()}
     exec(compile(code, page, "exec"), names)
     assert "model" in code
+
+
+@pytest.mark.parametrize(
+    "page", sorted(p.relative_to(ROOT).as_posix() for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
+)
+def test_links_of_page_lead_somewhere(page: str) -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
