@@ -100,11 +100,15 @@ class WeightsError(ModelError):
 
 
 class MissingExtraError(SpeakerdiarError, ImportError):
-    """An optional package is absent. The message is the pip line that brings it."""
+    """An optional package is absent. The message is the pip line that brings it.
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    The line installs the extra, unless `install` says another one.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str, *, install: str = "") -> None:
         self.extra = extra
-        super().__init__(f'{purpose} needs {package}: pip install "speakerdiar[{extra}]"')
+        line = install or f'pip install "speakerdiar[{extra}]"'
+        super().__init__(f"{purpose} needs {package}: {line}")
 
 
 def closest(name: str, known: Iterable[str]) -> str:

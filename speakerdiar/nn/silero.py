@@ -8,7 +8,7 @@ that comes before it runs on all frames at once.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Mapping
 
 import torch
 from torch.nn import functional
@@ -19,15 +19,15 @@ FRAME = 512
 """Samples of a frame: 32 ms."""
 CONTEXT = 64
 """Samples before a frame that are looked at with it."""
-FRAMES_AT_ONCE = 1024
-"""Frames whose spectra are held at a time (4 MB)."""
+FRAMES_AT_ONCE = 512
+"""Frames whose spectra are held at a time (2 MB)."""
 FFT, BINS = 256, 129
 
 LstmState = tuple[torch.Tensor, torch.Tensor]
 
 
 class SileroNetwork(torch.nn.Module):
-    """Speech probability of each frame. Parameter names follow silero's own, but for the LSTM's."""
+    """Speech probability of each frame."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class SileroNetwork(torch.nn.Module):
         """
         frames = samples.unfold(1, CONTEXT + FRAME, FRAME)  # (B, T, 576), a view
         batch, count, size = frames.shape
-        encoded = [self._encode(part) for part in torch.split(frames.reshape(-1, size), FRAMES_AT_ONCE)]
-        features = torch.cat(encoded).reshape(batch, count, -1)  # (B, T, 128)
         with one_thread():
+            encoded = [self._encode(part) for part in torch.split(frames.reshape(-1, size), FRAMES_AT_ONCE)]
+            features = torch.cat(encoded).reshape(batch, count, -1)  # (B, T, 128)
             hidden, state = self.lstm(features, state)
-        logits = self.final_conv(torch.relu(hidden).transpose(1, 2))  # (B, 1, T)
-        return torch.sigmoid(logits).squeeze(1), state
+            logits = self.final_conv(torch.relu(hidden).transpose(1, 2))  # (B, 1, T)
+            return torch.sigmoid(logits).squeeze(1), state
 
     def _encode(self, frames: torch.Tensor) -> torch.Tensor:
         """Encode frames (N, CONTEXT + FRAME) to (N, 128), each on its own."""
@@ -68,10 +68,14 @@ class SileroNetwork(torch.nn.Module):
         return x.squeeze(-1)
 
 
-def from_silero_names(weights: dict[str, torch.Tensor]) -> OrderedDict[str, torch.Tensor]:
-    """Rename the weights of silero's safetensors file: its LSTM cell becomes an LSTM layer."""
-    cell, layer = "lstm_cell.", "lstm."
-    return OrderedDict(
-        (layer + name.removeprefix(cell) + "_l0" if name.startswith(cell) else name, value)
-        for name, value in weights.items()
-    )
+def from_silero_names(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Pick the 16 kHz network's weights out of silero's own, by this network's names."""
+    names = {"_model.stft.forward_basis_buffer": "stft_conv.weight"}
+    for part in ("weight", "bias"):
+        names[f"_model.decoder.decoder.2.{part}"] = f"final_conv.{part}"
+        for layer in range(4):
+            names[f"_model.encoder.{layer}.reparam_conv.{part}"] = f"conv{layer + 1}.{part}"
+        for gate in ("ih", "hh"):
+            names[f"_model.decoder.rnn.{part}_{gate}"] = f"lstm.{part}_{gate}_l0"
+    own = {name: value for name, value in weights.items() if name.startswith("_model.")}
+    return {names.get(name, name): value for name, value in own.items()}

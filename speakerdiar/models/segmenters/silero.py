@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.segmentation import SegmentationMixin
 from speakerdiar.nn.installed import installed_file, load_weights
 from speakerdiar.nn.silero import CONTEXT, FRAME, LstmState, SileroNetwork, from_silero_names
 
-WEIGHTS = "silero_vad/data/silero_vad_16k.safetensors"
+# Not the safetensors file beside it: that one holds the weights of another training.
+WEIGHTS = "silero_vad/data/silero_vad.jit"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,10 @@ class SileroVad(torch.nn.Module, SegmentationMixin):
 def _load(network: SileroNetwork) -> None:
     file = installed_file("silero-vad", WEIGHTS, extra="", purpose="SileroVad", install="pip install silero-vad")
     try:
-        weights = load_file(file)
-    except SafetensorError as error:
-        raise WeightsError(f"{file} is no safetensors file ({error}): install silero-vad anew.") from error
-    load_weights(network, from_silero_names(weights), file)
+        with warnings.catch_warnings():
+            # torch discourages making new TorchScript files; this one is read for its weights and never run.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            program = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise WeightsError(f"{file} is no TorchScript file ({error}): install silero-vad anew.") from error
+    load_weights(network, from_silero_names(program.state_dict()), file)
