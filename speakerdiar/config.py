@@ -17,7 +17,7 @@ import functools
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -114,6 +114,8 @@ class DiarizeConfig:
     """Attach a confidence to turns and frames."""
     progress: Any = None
     """Called with (recordings done, recordings in all) after each batch; the total is None where it isn't known."""
+    hook: Any = None
+    """Called with (stage, artifact, done, total) while a recording is worked on; the artifact comes when it is ready."""
     _internal: InternalDiarizeConfig | None = None
 
     def validate(self) -> None:
@@ -126,8 +128,8 @@ class DiarizeConfig:
         length = self.session_len_sec
         length_ok = isinstance(length, int | float) and (length == -1 or length > 0)
         _require(length_ok, "session_len_sec", length, "give seconds above 0, or -1 for the whole recording")
-        progress_ok = self.progress is None or isinstance(self.progress, Callable)  # type: ignore[arg-type]
-        _require(progress_ok, "progress", self.progress, "give a callable that takes (done, total)")
+        _require(self.progress is None or callable(self.progress), "progress", self.progress, "give a callable")
+        _require(self.hook is None or callable(self.hook), "hook", self.hook, "give a callable")
         SpeakerCount.of(self.num_speakers, self.min_speakers, self.max_speakers)
 
     @property

@@ -121,9 +121,7 @@ def _one(
     diarizer: SpkDiarizationMixin, recording: Recording, config: DiarizeConfig, progress: FileProgress
 ) -> Diarization:
     result: Diarization
-    [result] = diarizer.diarize(
-        recording, override_config=config, progress=lambda done, _total: progress.at(recording, done)
-    )
+    [result] = diarizer.diarize(recording, override_config=config, hook=progress.hook(recording))
     return result
 
 

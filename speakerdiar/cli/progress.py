@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,8 +12,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from speakerdiar.errors import SpeakerdiarError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from speakerdiar.annotation import Diarization
     from speakerdiar.recording import Recording
+
+STAGES = 2
+"""Stages that take time in most diarizers: finding speech, and telling voices apart."""
 
 
 def warn(message: object) -> None:
@@ -54,10 +59,19 @@ class FileProgress:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def at(self, recording: Recording, share: float) -> None:
-        """Show that this share (0..1) of a recording is done."""
-        done = self._done + share * self._seconds.get(recording.id, 0.0)
-        self._progress.update(self._task, completed=done, description=recording.id)
+    def hook(self, recording: Recording) -> Callable[[str, Any, float, float | None], None]:
+        """Return the hook that shows how far a recording is: stages follow one another in equal parts of the bar."""
+        seconds = self._seconds.get(recording.id, 0.0)
+        stages: list[str] = []
+
+        def tell(stage: str, artifact: Any, done: float, total: float | None) -> None:
+            if stage not in stages:
+                stages.append(stage)
+            share = min(1.0, done / max(total or seconds, 1e-9))
+            part = (len(stages) - 1 + share) / max(len(stages), STAGES)
+            self._progress.update(self._task, completed=self._done + part * seconds, description=recording.id)
+
+        return tell
 
     def finish(self, recording: Recording) -> None:
         """Show that a recording is done with, well or not."""

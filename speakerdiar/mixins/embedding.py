@@ -80,9 +80,27 @@ class EmbeddingMixin(ABC):
         """
         samples = _checked_samples(samples)
         first = _checked_starts(starts, len(samples))
-        if not is_count(length, least=self._min_samples):
-            raise ConfigError(f"length={length!r}: give {self._min_samples} samples ({self.min_seconds} s) or more.")
-        return self._embed_groups(samples, {int(length): first})[int(length)]
+        return self._embed_groups(samples, {self._checked_length(length): first})[int(length)]
+
+    def embed_spans(self, samples: NDArray[np.float32], spans: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Embed windows of any lengths, cut from one piece of audio; otherwise as `embed_windows`.
+
+        Args:
+            samples: (n,) mono, at `sample_rate`.
+            spans: first sample and the one behind the last of each window, (N, 2).
+
+        Returns:
+            Vectors float32, (N, dimension).
+        """
+        samples = _checked_samples(samples)
+        first = _checked_starts(spans[:, 0], len(samples))
+        lengths = spans[:, 1] - spans[:, 0]
+        rows = {self._checked_length(length): np.flatnonzero(lengths == length) for length in np.unique(lengths)}
+        groups = self._embed_groups(samples, {length: first[chosen] for length, chosen in rows.items()})
+        vectors = np.zeros((len(spans), self.dimension), dtype=np.float32)
+        for length, chosen in rows.items():
+            vectors[chosen] = groups[length]
+        return vectors
 
     def embed(
         self, waveform: NDArray[np.float32], segments: Iterable[Any] | None = None
@@ -132,6 +150,11 @@ class EmbeddingMixin(ABC):
             starts: (B,) first samples, multiples of `hop_samples`.
             length: samples of each window, a multiple of `hop_samples`.
         """
+
+    def _checked_length(self, length: Any) -> int:
+        if not is_count(length, least=self._min_samples):
+            raise ConfigError(f"length={length!r}: give {self._min_samples} samples ({self.min_seconds} s) or more.")
+        return int(length)
 
     @property
     def _min_samples(self) -> int:

@@ -1,0 +1,236 @@
+"""ClusteringDiarizer: find speech, embed windows of it, group the windows by voice."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from speakerdiar.annotation import Diarization, Turn
+from speakerdiar.audio import read_blocks
+from speakerdiar.clustering import ClustererMixin, make_clusterer
+from speakerdiar.clustering.affinity import unit_rows
+from speakerdiar.clustering.centroids import cluster_centroids
+from speakerdiar.clustering.resegmentation import resegment
+from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
+from speakerdiar.errors import ConfigError, SpeakerCountError
+from speakerdiar.frames import FrameScores, activity
+from speakerdiar.mixins import SpkDiarizationMixin
+from speakerdiar.mixins.embedding import EmbeddingMixin
+from speakerdiar.mixins.results import finished
+from speakerdiar.mixins.segmentation import SegmentationMixin
+from speakerdiar.models.diarizers.windows import WindowPlan, Windows
+from speakerdiar.models.embedders import make_embedder
+from speakerdiar.models.segmenters import make_segmenter
+from speakerdiar.postprocessing.binarize import binarize
+from speakerdiar.recording import Recording
+
+BLOCK_SECONDS = 120.0
+"""Audio held at a time; windows of a block are embedded together."""
+MARGIN_SECONDS = 0.1
+"""Audio kept around windows, which their features may reach into."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A recording of a batch, with the options and the memory of its call."""
+
+    recording: Recording
+    diarcfg: DiarizeConfig
+
+    def tell(self, stage: str, artifact: Any, done: float, total: float | None) -> None:
+        """Tell the caller's hook how far this recording is."""
+        if self.diarcfg.hook is not None:
+            self.diarcfg.hook(stage, artifact, done, total)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the networks make of a recording: where there is speech, and a vector for each window of it."""
+
+    recording: Recording
+    speech: FrameScores
+    windows: Windows
+    embeddings: NDArray[np.float32]
+
+
+class ClusteringDiarizer(SpkDiarizationMixin):
+    """Speech, windows, embeddings, clusters, turns: one speaker at a time, any number of speakers.
+
+    The audio is read block by block, once to find speech and once to embed it, so that memory grows by little more than
+    the embeddings, about 10 MB an hour. Post-processing parameters (`postprocessing_params`) are those of the speech
+    scores. With an upper and a lower bound the number of speakers is met exactly, or `SpeakerCountError` says why not.
+
+    Args:
+        segmenter: finds speech: a name in SEGMENTERS (`silero`, `energy`) or an instance.
+        embedder: turns windows into vectors: a name in EMBEDDERS (`ge2e`) or an instance.
+        clusterer: groups vectors: a name in CLUSTERERS (`ahc`, `spectral`, `nmesc`) or an instance.
+        windows: how windows are laid over speech.
+        change_cost: price of a change of speaker inside a stretch of speech, and of one between stretches, in cosine
+            similarity; (0, 0) leaves each window where it is nearest.
+
+    Raises:
+        ConfigError: an option has a value that can't be used.
+        MissingExtraError: weights aren't installed.
+    """
+
+    DEFAULT_POSTPROCESSING: ClassVar[PostProcessingParams] = PostProcessingParams(
+        onset=0.3, offset=0.15, pad_onset=0.2, pad_offset=0.1, min_duration_on=0.4, min_duration_off=0.2
+    )
+
+    def __init__(
+        self,
+        segmenter: str | SegmentationMixin = "silero",
+        embedder: str | EmbeddingMixin = "ge2e",
+        clusterer: str | ClustererMixin = "ahc",
+        *,
+        windows: WindowPlan | None = None,
+        change_cost: tuple[float, float] = (0.1, 0.05),
+    ) -> None:
+        self.segmenter = make_segmenter(segmenter)
+        self.embedder = make_embedder(embedder)
+        options = {"threshold": 0.36, "min_cluster_size": 3} if clusterer == "ahc" else {}
+        self.clusterer = make_clusterer(clusterer, **options)
+        self.windows = windows or WindowPlan(shortest=self.embedder.min_seconds)
+        self.change_cost = change_cost
+        if self.segmenter.sample_rate != self.embedder.sample_rate:
+            raise ConfigError(
+                f"The segmenter takes {self.segmenter.sample_rate} Hz and the embedder {self.embedder.sample_rate} Hz: "
+                "choose two of one rate."
+            )
+        self.sample_rate = self.embedder.sample_rate
+
+    def _diarize_input_processing(self, audio: Any, diarcfg: DiarizeConfig) -> DataLoader[Any]:
+        """Hand on the recordings themselves: they are read block by block in the forward."""
+        assert diarcfg._internal is not None
+        return self._setup_diarize_dataloader({"recordings": diarcfg._internal.recordings.values(), "diarcfg": diarcfg})
+
+    def _setup_diarize_dataloader(self, config: dict[str, Any]) -> DataLoader[Any]:
+        diarcfg = config["diarcfg"]
+        jobs = [_Job(recording, diarcfg) for recording in config["recordings"]]
+        return DataLoader(jobs, batch_size=diarcfg.batch_size, collate_fn=list)  # type: ignore[arg-type]
+
+    def _diarize_forward(self, batch: list[_Job]) -> list[_Heard]:
+        return [self._hear(job) for job in batch]
+
+    def _diarize_output_processing(
+        self, outputs: list[_Heard], uniq_ids: list[str], diarcfg: DiarizeConfig
+    ) -> list[Diarization]:
+        return [self._tell_apart(heard, diarcfg) for heard in outputs]
+
+    def _hear(self, job: _Job) -> _Heard:
+        speech, seconds = self._find_speech(job)
+        params = job.diarcfg.postprocessing_params
+        [regions] = binarize(speech.data[:, :1], params, grid=speech.grid, end=seconds)
+        windows = self._enough_windows(regions, _count(job.recording, job.diarcfg))
+        recording = replace(job.recording, duration=seconds or None)
+        return _Heard(recording, speech, windows, self._embed(job, windows))
+
+    def _find_speech(self, job: _Job) -> tuple[FrameScores, float]:
+        """Return the speech scores of a recording, and its length in seconds."""
+        samples = 0
+
+        def counted() -> Iterator[NDArray[np.float32]]:
+            nonlocal samples
+            for block in read_blocks(job.recording, self.sample_rate, BLOCK_SECONDS):
+                samples += len(block)
+                yield block
+                job.tell("speech", None, samples / self.sample_rate, job.recording.duration)
+
+        speech = self.segmenter.segment_blocks(counted())
+        seconds = samples / self.sample_rate
+        job.tell("speech", speech, seconds, seconds)
+        return speech, seconds
+
+    def _enough_windows(self, regions: NDArray[np.float64], count: SpeakerCount) -> Windows:
+        """Lay windows, denser and shorter ones where there is less speech than it takes for so many speakers."""
+        plan = self.windows
+        windows = plan.lay(regions)
+        while 0 < len(windows) < count.least and plan.hop > 0.01:
+            plan = plan.halved()
+            windows = plan.lay(regions)
+        if 0 < len(windows) < count.least:
+            speech = float(np.diff(regions).sum())
+            raise SpeakerCountError(
+                f"{count.least} speakers were asked for, and {speech:.2f} s of speech were found: too little for so "
+                f"many. Ask for at most {len(windows)}."
+            )
+        return windows
+
+    def _embed(self, job: _Job, windows: Windows) -> NDArray[np.float32]:
+        """Embed the windows, reading the audio a second time, block by block."""
+        rate, hop = self.sample_rate, self.embedder.hop_samples
+        spans = np.rint(windows.spans * rate / hop).astype(np.int64) * hop
+        vectors = np.zeros((len(spans), self.embedder.dimension), dtype=np.float32)
+        order = np.argsort(spans[:, 1], kind="stable")
+        blocks = read_blocks(job.recording, rate, BLOCK_SECONDS)
+        for samples, first, chosen in _pieces(blocks, spans[order], hop, round(MARGIN_SECONDS * rate / hop) * hop):
+            rows = order[chosen]
+            vectors[rows] = self.embedder.embed_spans(samples, spans[rows] - first)
+            job.tell("embeddings", None, chosen.stop, len(spans))
+        job.tell("embeddings", vectors, len(spans), len(spans))
+        return vectors
+
+    def _tell_apart(self, heard: _Heard, diarcfg: DiarizeConfig) -> Diarization:
+        if not len(heard.windows):
+            return finished(heard.recording, (), diarcfg)
+        count = _count(heard.recording, diarcfg)
+        labels = self.clusterer.fit_predict(heard.embeddings, count)
+        labels = resegment(heard.embeddings, labels, heard.windows.change_cost(*self.change_cost))
+        centroids = unit_rows(cluster_centroids(heard.embeddings, labels)[0]).astype(np.float32)
+        likeness = np.einsum("nd,nd->n", unit_rows(heard.embeddings), centroids[labels])
+        turns = heard.windows.turns(labels, np.clip(likeness, 0, 1) if diarcfg.confidence else None)
+        return finished(
+            heard.recording,
+            turns,
+            diarcfg,
+            scores=_scores(turns, heard.speech, len(centroids)),
+            embeddings={str(label): vector for label, vector in enumerate(centroids)},
+        )
+
+
+def _count(recording: Recording, diarcfg: DiarizeConfig) -> SpeakerCount:
+    """The count that the caller asks for; else the one that comes with the recording."""
+    asked = diarcfg.speaker_count
+    return SpeakerCount.of(recording.num_speakers) if asked == SpeakerCount() else asked
+
+
+def _scores(turns: tuple[Turn, ...], speech: FrameScores, speakers: int) -> FrameScores:
+    """Give the speech score of each frame to the speaker whose turn it is: (frames, speakers)."""
+    names = tuple(str(label) for label in range(speakers))
+    active = activity(turns, names, speech.grid, len(speech))
+    return FrameScores(active * speech.data[:, :1], speech.grid, names)
+
+
+def _pieces(
+    blocks: Iterator[NDArray[np.float32]], spans: NDArray[np.int64], hop: int, margin: int
+) -> Iterator[tuple[NDArray[np.float32], int, slice]]:
+    """Yield pieces of audio with the windows that lie inside, as soon as they are there.
+
+    Args:
+        blocks: the audio, (n,) each.
+        spans: (first, last + 1) of each window in samples, (N, 2), sorted by the latter.
+        hop: pieces begin at multiples of so many samples.
+        margin: samples around windows that a piece holds too, as far as there are any.
+
+    Yields:
+        The piece, its first sample, and which of the windows are new.
+    """
+    earliest = np.minimum.accumulate(spans[::-1, 0])[::-1]  # of this and all later windows
+    piece, first, done = np.zeros(0, np.float32), 0, 0
+    for block in itertools.chain(blocks, [None]):
+        if block is not None:
+            piece = np.concatenate([piece, block])
+        have = first + len(piece)
+        ready = len(spans) if block is None else int(np.searchsorted(spans[:, 1] + margin, have, side="right"))
+        if ready > done:
+            yield piece, first, slice(done, ready)
+            done = ready
+        needed = int(earliest[done]) - margin if done < len(spans) else have
+        keep = max(first, min(needed, have // hop * hop))
+        piece, first = piece[keep - first :], keep
