@@ -20,7 +20,7 @@ class EnergyVad(SegmentationMixin):
     """Speech is what stands out of the noise floor; a baseline, and a stand-in where weights aren't wanted.
 
     The floor is the level that a tenth of the last 30 s stay below. The score of a frame is a logistic function of its
-    level: 0.5 at the threshold, which lies `margin_db` above the floor, or a quarter of the way from the floor to the
+    level: 0.5 at the threshold, which lies `margin_db` above the floor, or half the way from the floor to the
     loud frames where that is more. So a recording and a quieter copy of it give the same scores, down to `min_dbfs`.
 
     Args:
@@ -77,7 +77,7 @@ class EnergyVad(SegmentationMixin):
     def _threshold(self, levels: NDArray[np.float64]) -> float:
         low, high = np.percentile(levels, [10, 95])
         floor = min(float(low), self.max_floor_dbfs)
-        return floor + max(self.margin_db, 0.25 * (float(high) - floor))
+        return floor + max(self.margin_db, 0.5 * (float(high) - floor))
 
 
 def _levels(samples: NDArray[np.float32], frame: int) -> NDArray[np.float64]:
