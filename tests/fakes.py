@@ -50,7 +50,8 @@ class ToneDiarizer(torch.nn.Module, SpkDiarizationMixin):
     def _diarize_forward(self, batch: Any) -> torch.Tensor:
         waveforms, lengths = batch
         frame = round(STEP * RATE)
-        padded = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % frame))
+        missing = max(frame - waveforms.shape[1], -waveforms.shape[1] % frame)
+        padded = torch.nn.functional.pad(waveforms, (0, missing))
         spectrum = torch.fft.rfft(padded.reshape(len(waveforms), -1, frame) / frame).abs()  # (B, T, F)
         bins = [round(tone * STEP) for tone in TONES]
         levels = self.frozen(self.dropout(spectrum[..., bins]))  # (B, T, S)

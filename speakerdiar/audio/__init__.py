@@ -9,7 +9,7 @@ save(path, samples, rate)  write WAV or FLAC
 
 from speakerdiar.audio.info import AudioInfo
 from speakerdiar.audio.limits import AudioLimits
-from speakerdiar.audio.reading import each_channel, load, probe, read_blocks
+from speakerdiar.audio.reading import each_channel, load, probe, read_blocks, rereadable
 from speakerdiar.audio.writing import save
 
-__all__ = ["AudioInfo", "AudioLimits", "each_channel", "load", "probe", "read_blocks", "save"]
+__all__ = ["AudioInfo", "AudioLimits", "each_channel", "load", "probe", "read_blocks", "rereadable", "save"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -97,12 +98,39 @@ def each_channel(recording: Any, limits: AudioLimits | None = None) -> list[Reco
         AudioError: see `read_blocks`.
     """
     limits = _or_default(limits)
-    whole = _rereadable(_one(recording), limits)
+    whole = rereadable(_one(recording), limits)
     with decoding(whole, limits) as decoder:
         count = decoder.info.channels
         _check_channel(whole, decoder.info)
     channels = range(count) if whole.channel == "mix" else [whole.channel]
     return [replace(whole, id=f"{whole.id}.ch{channel}", channel=channel) for channel in channels]
+
+
+def rereadable(recording: Recording, limits: AudioLimits | None = None) -> Recording:
+    """Return a recording that can be read any number of times.
+
+    Streams that can't seek (pipes, sockets, standard input; by path or open) are read into memory; all else comes back
+    as it is.
+
+    Raises:
+        AudioLimitError: a stream longer than `limits.max_bytes`.
+        AudioError: a stream that can't be read.
+    """
+    source, name = recording.source, name_of(recording)
+    if isinstance(source, np.ndarray):
+        return recording
+    if not isinstance(source, str | os.PathLike):
+        return recording if is_seekable(source) else replace(recording, source=_copy(source, name, limits))
+    if os.path.isfile(source) or not os.path.exists(source) or os.path.isdir(source):
+        return recording
+    with open(source, "rb") as pipe:
+        return replace(recording, source=_copy(pipe, name, limits))
+
+
+def _copy(stream: BinaryIO, name: str, limits: AudioLimits | None) -> BinaryIO:
+    copy = io.BytesIO()
+    copy_bounded(stream, copy, name, _or_default(limits))
+    return copy
 
 
 def _or_default(limits: AudioLimits | None) -> AudioLimits:
@@ -116,15 +144,6 @@ def _one(source: Any) -> Recording:
     if len(recordings) != 1:
         raise InputError(f"Got {len(recordings)} recordings where one is due: read them one by one.")
     return recordings[0]
-
-
-def _rereadable(recording: Recording, limits: AudioLimits) -> Recording:
-    source = recording.source
-    if isinstance(source, str | np.ndarray) or not hasattr(source, "read") or is_seekable(source):
-        return recording
-    copy = io.BytesIO()
-    copy_bounded(source, copy, name_of(recording), limits)
-    return replace(recording, source=copy)
 
 
 def _blocks(pieces: Iterator[np.ndarray], length: int) -> Iterator[np.ndarray]:

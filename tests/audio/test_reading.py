@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +17,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speakerdiar.audio import AudioInfo, each_channel, load, probe, read_blocks
+from speakerdiar.audio import AudioInfo, each_channel, load, probe, read_blocks, rereadable
 from speakerdiar.errors import AudioError, InputError
-from speakerdiar.recording import Recording
+from speakerdiar.recording import Recording, as_recordings
 
 
 def tone(seconds: float, rate: int, hz: float = 440.0) -> np.ndarray:
@@ -280,3 +282,20 @@ def test_abandoned_iterator_closes_the_file(tmp_path: Path, open_files: Iterator
     assert str(path) in next(open_files)
     del blocks
     assert str(path) not in next(open_files)
+
+
+def test_streams_become_rereadable_and_the_rest_stays(tmp_path: Path) -> None:
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, np.zeros(100, dtype=np.float32), 16000)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    writer.start()
+    [whole, missing] = as_recordings([path, tmp_path / "nothing.wav"])
+    assert rereadable(whole) is whole
+    assert rereadable(missing) is missing
+    [streamed] = as_recordings(pipe)
+    copy = rereadable(streamed)
+    writer.join()
+    assert [len(load(copy)) for _ in range(2)] == [100, 100]
+    assert copy.id == "pipe"

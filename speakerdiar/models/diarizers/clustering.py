@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from speakerdiar.annotation import Diarization, Turn
-from speakerdiar.audio import read_blocks
+from speakerdiar.audio import read_blocks, rereadable
 from speakerdiar.clustering import ClustererMixin, make_clusterer
 from speakerdiar.clustering.affinity import unit_rows
 from speakerdiar.clustering.centroids import cluster_centroids
@@ -116,7 +116,7 @@ class ClusteringDiarizer(SpkDiarizationMixin):
         return DataLoader(jobs, batch_size=diarcfg.batch_size, collate_fn=list)  # type: ignore[arg-type]
 
     def _diarize_forward(self, batch: list[_Job]) -> list[_Heard]:
-        return [self._hear(job) for job in batch]
+        return [self._hear(replace(job, recording=rereadable(job.recording))) for job in batch]
 
     def _diarize_output_processing(
         self, outputs: list[_Heard], uniq_ids: list[str], diarcfg: DiarizeConfig
