@@ -38,7 +38,7 @@ class FakeEmbedder(torch.nn.Module, EmbeddingMixin):
         windows = torch.from_numpy(sliding_window_view(features, length)[starts].copy())  # (B, length)
         spectrum = torch.fft.rfft(windows * torch.hann_window(length)).abs()
         frequency = spectrum[:, 1:].argmax(dim=1).add(1) * (RATE / length)  # (B,)
-        distance = (frequency.log2()[:, None] - self.centres) / 0.15  # type: ignore[operator]
+        distance = (frequency.log2()[:, None] - self.centres) / 0.15
         bumps = torch.exp(-distance.square() / 2) + 1e-6
         return np.asarray(self.dropout(bumps).numpy(), dtype=np.float32)
 

@@ -25,11 +25,11 @@ class Means(EmbeddingMixin):
     def __init__(self) -> None:
         self.computed = 0
 
-    sample_rate = 1000  # type: ignore[assignment]
-    dimension = 2  # type: ignore[assignment]
-    hop_samples = 10  # type: ignore[assignment]
-    window_seconds = 1.0  # type: ignore[assignment]
-    min_seconds = 0.2  # type: ignore[assignment]
+    sample_rate = 1000
+    dimension = 2
+    hop_samples = 10
+    window_seconds = 1.0
+    min_seconds = 0.2
 
     def _embed_features(self, samples: NDArray[np.float32]) -> Any:
         self.computed += 1
@@ -65,7 +65,16 @@ def test_what_sticks_out_is_silence() -> None:
     np.testing.assert_allclose(vectors[:, 0], [mean(3800, 4200)], atol=1e-6)
 
 
+def test_spans_of_any_lengths_come_back_in_their_order() -> None:
+    model = Means()
+    spans = np.array([[2000, 3000], [0, 400], [500, 1500], [1000, 1400], [3900, 4100]])
+    vectors = model.embed_spans(NOISE, spans)
+    np.testing.assert_allclose(vectors[:, 0], [mean(*span) for span in spans.tolist()], atol=1e-6)
+    assert model.computed == 1
+
+
 def test_no_windows_give_no_vectors() -> None:
+    assert Means().embed_spans(NOISE, np.zeros((0, 2), dtype=np.int64)).shape == (0, 2)
     assert Means().embed_windows(NOISE, [], 400).shape == (0, 2)
     assert Means().embed(NOISE, []).shape == (0, 2)
     assert Means().embed(np.zeros((0, 500), dtype=np.float32)).shape == (0, 2)

@@ -13,7 +13,8 @@ def test_follows_the_equations() -> None:
     mels = torch.rand(1, 6, 3)
     frames = mels[0]
     for layer in range(2):
-        weights = [getattr(encoder.lstm, f"{kind}_l{layer}") for kind in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")]
+        names = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
+        weights = [getattr(encoder.lstm, f"{name}_l{layer}") for name in names]
         hidden, cell, out = torch.zeros(4), torch.zeros(4), []
         for frame in frames:
             gates = weights[0] @ frame + weights[1] + weights[2] @ hidden + weights[3]

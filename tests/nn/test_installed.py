@@ -23,7 +23,7 @@ def test_an_absent_package_is_named_with_its_pip_line() -> None:
 
 
 def test_an_absent_file_is_named() -> None:
-    with pytest.raises(WeightsError, match="has no file 'numpy/none.pt'"):
+    with pytest.raises(WeightsError, match=r"has no file 'numpy/none\.pt'"):
         installed_file("numpy", "numpy/none.pt", extra="x", purpose="A test", install="pip install numpy")
 
 

@@ -24,6 +24,8 @@ SHA256 = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
 INSTALL = "pip install --no-deps resemblyzer==0.1.4  (for its weight file alone, hence without its requirements)"
 SIMILARITY_TRAINING = {"similarity_weight", "similarity_bias"}
 """Two numbers of the loss, which are no part of the encoder."""
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, AttributeError, ValueError)
+"""What torch and the lookups raise for a file that is no such checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -118,5 +120,5 @@ def read_checkpoint(file: Path) -> dict[str, torch.Tensor]:
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
         return {k: v for k, v in checkpoint["model_state"].items() if k not in SIMILARITY_TRAINING}
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise WeightsError(f"{file} is no GE2E checkpoint ({error}): install it anew with {INSTALL}.") from error
