@@ -115,7 +115,7 @@ class DiarizeConfig:
     progress: Any = None
     """Called with (recordings done, recordings in all) after each batch; the total is None where it isn't known."""
     hook: Any = None
-    """Called with (stage, artifact, done, total) while a recording is worked on; the artifact comes when it is ready."""
+    """Called with (stage, artifact, done, total) while a recording is worked on; artifacts come when they are ready."""
     _internal: InternalDiarizeConfig | None = None
 
     def validate(self) -> None:

@@ -129,11 +129,18 @@ def _write(result: Diarization, formats: list[str], out: Path | None, plot: bool
     from speakerdiar import plotting
     from speakerdiar.formats import format_named
 
+    stem = file_stem(result.recording_id)
     if out is not None:
         for name in formats:
-            result.save(out / f"{result.recording_id}{format_named(name).suffixes[0]}")
+            result.save(out / f"{stem}{format_named(name).suffixes[0]}")
     if plot:
-        plotting.save_plot(result, (out or Path()) / f"{result.recording_id}.png")
+        plotting.save_plot(result, (out or Path()) / f"{stem}.png")
+
+
+def file_stem(recording_id: str) -> str:
+    """Return an id as a relative path that stays inside the folder it is put in (a manifest may hold any id)."""
+    parts = [part for part in recording_id.replace("\\", "/").replace("\0", "").split("/") if part.strip(". ")]
+    return "/".join(part.replace(":", "_") for part in parts) or "recording"
 
 
 def _print(results: list[Diarization], name: str, several: bool) -> None:

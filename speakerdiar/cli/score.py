@@ -22,6 +22,14 @@ class Missing(str, enum.Enum):
     empty = "empty"
 
 
+class Convention(str, enum.Enum):
+    """Whose rules hold where tools differ."""
+
+    pyannote = "pyannote"
+    greedy = "pyannote-greedy"
+    md_eval = "md-eval"
+
+
 def score(
     reference: Annotated[Path, typer.Argument(help="Reference turns: a file (RTTM, JSON, ...) or a folder of them.")],
     hypothesis: Annotated[Path, typer.Argument(help="Turns to score: a file or a folder.")],
@@ -31,6 +39,9 @@ def score(
     missing: Annotated[
         Missing, typer.Option(help="What a reference without hypothesis is: an error, or empty (all missed).")
     ] = Missing.error,
+    convention: Annotated[
+        Convention, typer.Option(help="Whose rules hold where tools differ (docs: guides/scoring).")
+    ] = Convention.pyannote,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Score turns against a reference: DER with its parts, JER and speaker counts, per file and in total."""
@@ -46,6 +57,7 @@ def score(
             skip_overlap=skip_overlap,
             uems=None if uem is None else uem_format.load(uem),
             missing=missing.value,
+            convention=convention.value,
         )
     except SpeakerdiarError as error:
         fail(error)

@@ -52,9 +52,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class NmeSearch:
-    """Options of the search."""
+    """Options of the search. NeMo's are `max_num_speakers`, `max_rp_threshold`, `sparse_search_volume`, and so on."""
 
     max_speakers: int
+    """Gaps up to this one make the ratio."""
+    count_up_to: int | None = None
+    """Gaps up to this one are looked at for the count, which is then lowered to `max_speakers`; the same by default. A limit
+    below the true number leaves only meaningless gaps in reach, and the largest of these is often the first."""
     max_share: float = 0.15
     volume: int | None = 30
     size: int | None = 512
@@ -96,9 +100,10 @@ class NmeSearch:
         if graph.parts > self.max_speakers:
             # More parts than speakers: all gaps in reach are zero, and say nothing.
             return Candidate(neighbours, float("inf"), self.max_speakers)
-        gaps = np.diff(graph.smallest_eigenvalues(self.max_speakers + 1))
-        gap = gaps.max() / (graph.largest_eigenvalue + EPSILON)
-        return Candidate(neighbours, neighbours / len(nearest) / (gap + EPSILON), int(gaps.argmax()) + 1)
+        gaps = np.diff(graph.smallest_eigenvalues((self.count_up_to or self.max_speakers) + 1))
+        gap = gaps[: self.max_speakers].max() / (graph.largest_eigenvalue + EPSILON)
+        speakers = min(int(gaps.argmax()) + 1, self.max_speakers)
+        return Candidate(neighbours, float(neighbours / len(nearest) / (gap + EPSILON)), speakers)
 
 
 def _first_connected(candidates: list[Candidate], nearest: NDArray[np.int32]) -> Candidate:

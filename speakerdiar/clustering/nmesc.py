@@ -24,6 +24,9 @@ from speakerdiar.errors import ConfigError
 ANCHORS, ANCHOR_MEMBERS, ANCHOR_NOISE, ANCHOR_TRIALS = 3, 10, 50.0, 5
 """Invented speakers, their embeddings each, the spread of these, and how often they are invented anew."""
 
+CHUNK_VOLUME, CHUNK_SIZE = 10, 256
+"""Bounds of `sparse_search_volume` and `nme_mat_size` for the chunks of a long recording."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NmescClusterer(ClustererMixin):
@@ -140,6 +143,7 @@ class NmescClusterer(ClustererMixin):
     def _search(self, most: int) -> NmeSearch:
         return NmeSearch(
             most,
+            count_up_to=max(most, self.max_num_speakers),
             max_share=self.max_rp_threshold,
             volume=self.sparse_search_volume,
             size=self.nme_mat_size,
@@ -150,11 +154,17 @@ class NmescClusterer(ClustererMixin):
     def _condense(self, embeddings: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Cluster chunks too finely; return the clusters' means (M, D) and the cluster of each embedding (N,)."""
         chunks = -(-len(embeddings) // self.embeddings_per_chunk)
+        # Here the search only has to find a number of neighbours that holds chunks together.
+        coarse = replace(
+            self,
+            sparse_search_volume=min(self.sparse_search_volume or CHUNK_VOLUME, CHUNK_VOLUME),
+            nme_mat_size=min(self.nme_mat_size or CHUNK_SIZE, CHUNK_SIZE),
+        )
         means, part_of = [], []
         found = 0
         for chunk in np.array_split(embeddings, chunks):
             clusters = SpeakerCount.of(min(self.chunk_cluster_count, len(chunk)))
-            labels = in_order_of_appearance(self._of_affinity(min_max_scaled(cosine_scores(chunk)), None, clusters))
+            labels = in_order_of_appearance(coarse._of_affinity(min_max_scaled(cosine_scores(chunk)), None, clusters))
             means.append(cluster_centroids(chunk, labels)[0])
             part_of.append(found + labels)
             found += len(means[-1])
@@ -166,7 +176,7 @@ def speakers_beside_anchors(embeddings: NDArray[Any], search: NmeSearch) -> int:
 
     NeMo's `getEnhancedSpeakerCount`: the most frequent of five counts, less the invented speakers.
     """
-    search = replace(search, max_speakers=len(embeddings), max_share=0.15, fixed_share=None, majority=False)
+    search = replace(search, max_speakers=len(embeddings), count_up_to=None, max_share=0.15, fixed_share=None, majority=False)
     counts = []
     for seed in range(ANCHOR_TRIALS):
         augmented = np.concatenate([_anchors(embeddings, seed), embeddings.astype(np.float32)])

@@ -27,9 +27,10 @@ from speakerdiar.metrics.detection import (
 from speakerdiar.metrics.jer import JaccardErrorRate, JerComponents, jer
 from speakerdiar.metrics.report import FileScore, ScoreReport, score_files
 from speakerdiar.metrics.rules import Protocol, Rules
-from speakerdiar.metrics.speakers import SpeakerCount, SpeakerCountError, speaker_count
+from speakerdiar.metrics.speakers import CountComponents, SpeakerCounting, speaker_count
 
 __all__ = [
+    "CountComponents",
     "Coverage",
     "DerComponents",
     "DetectionComponents",
@@ -45,8 +46,7 @@ __all__ = [
     "PurityComponents",
     "Rules",
     "ScoreReport",
-    "SpeakerCount",
-    "SpeakerCountError",
+    "SpeakerCounting",
     "completeness",
     "coverage",
     "der",

@@ -18,7 +18,7 @@ from speakerdiar.metrics.cells import cut
 from speakerdiar.metrics.der import DerComponents, der_of
 from speakerdiar.metrics.jer import JerComponents, jer_of
 from speakerdiar.metrics.rules import Convention, Protocol, Rules, Uem
-from speakerdiar.metrics.speakers import SpeakerCount, speakers_of
+from speakerdiar.metrics.speakers import CountComponents, speakers_of
 
 if TYPE_CHECKING:
     from speakerdiar.metrics.cells import Cells
@@ -40,7 +40,7 @@ class FileScore:
     name: str
     der: DerComponents = field(default_factory=DerComponents)
     jer: JerComponents = field(default_factory=JerComponents)
-    speakers: SpeakerCount = field(default_factory=SpeakerCount)
+    speakers: CountComponents = field(default_factory=CountComponents)
 
     def __add__(self, other: FileScore) -> FileScore:
         return FileScore(self.name, self.der + other.der, self.jer + other.jer, self.speakers + other.speakers)

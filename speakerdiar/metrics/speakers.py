@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SpeakerCount:
+class CountComponents:
     """Speakers in reference and hypothesis. Adds up over recordings.
 
     Attributes:
@@ -41,8 +41,8 @@ class SpeakerCount:
         """Share of recordings whose count is right."""
         return self.right / self.files if self.files else 0.0
 
-    def __add__(self, other: SpeakerCount) -> SpeakerCount:
-        return SpeakerCount(
+    def __add__(self, other: CountComponents) -> CountComponents:
+        return CountComponents(
             self.reference + other.reference,
             self.hypothesis + other.hypothesis,
             self.absolute + other.absolute,
@@ -51,24 +51,24 @@ class SpeakerCount:
         )
 
 
-def speaker_count(reference: Diarization, hypothesis: Diarization, *, uem: Uem | None = None) -> SpeakerCount:
+def speaker_count(reference: Diarization, hypothesis: Diarization, *, uem: Uem | None = None) -> CountComponents:
     """Return how many speakers talk inside the scored regions, in reference and hypothesis."""
     return speakers_of(cut(reference, hypothesis, Rules(), uem))
 
 
-def speakers_of(cells: Cells) -> SpeakerCount:
+def speakers_of(cells: Cells) -> CountComponents:
     """Return the counts of one cut recording; collars and the overlap rule take no speaker away."""
     there = int((cells.reference > 0).any(axis=0).sum())
     found = int((cells.hypothesis > 0).any(axis=0).sum())
-    return SpeakerCount(there, found, abs(found - there), int(found == there), 1)
+    return CountComponents(there, found, abs(found - there), int(found == there), 1)
 
 
-class SpeakerCountError(Accumulator[SpeakerCount]):
+class SpeakerCounting(Accumulator[CountComponents]):
     """Speaker counts over many recordings."""
 
     measure = staticmethod(speakers_of)
 
     @property
-    def total(self) -> SpeakerCount:
+    def total(self) -> CountComponents:
         """The counts of all recordings, added."""
-        return self._sum(SpeakerCount())
+        return self._sum(CountComponents())

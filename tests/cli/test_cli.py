@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
+from speakerdiar.cli.diarize import file_stem
 from speakerdiar.cli.main import app
 from speakerdiar.config import DiarizeConfig, field_docs
 from speakerdiar.formats import json_doc, rttm
@@ -86,7 +87,8 @@ def test_several_recordings_give_an_array(clips: Path) -> None:
 @needs_weights
 def test_files_are_written_in_every_format_and_drawn(clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = run("diarize", clips / "first talk.wav", "--format", "rttm,json,vtt", "--out", out, "--plot", "--num-speakers", 2)
+    options = ("--format", "rttm,json,vtt", "--out", out, "--plot", "--num-speakers", 2)
+    done = run("diarize", clips / "first talk.wav", *options)
     assert done.exit_code == 0, done.output
     names = ["first talk.json", "first talk.png", "first talk.rttm", "first talk.vtt"]
     assert sorted(path.name for path in out.iterdir()) == names
@@ -99,8 +101,8 @@ def test_files_are_written_in_every_format_and_drawn(clips: Path, tmp_path: Path
 def test_one_bad_file_does_not_stop_the_others(clips: Path, tmp_path: Path) -> None:
     bad = tmp_path / "notes.wav"
     bad.write_text("not audio at all")
-    good = clips / "first talk.wav"
-    done = run("diarize", bad, tmp_path / "missing.wav", tmp_path / "*.flac", good, "--out", tmp_path / "out", "--quiet")
+    names = (bad, tmp_path / "missing.wav", tmp_path / "*.flac", clips / "first talk.wav")
+    done = run("diarize", *names, "--out", tmp_path / "out", "--quiet")
     assert done.exit_code == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["first talk.rttm"]
     assert done.stderr.count("error:") == 3
@@ -157,6 +159,14 @@ def test_a_wrong_option_is_refused_before_any_work(arguments: list[object], said
     assert done.exit_code in (1, 2)
     assert said in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("id", "stem"),
+    [("talk", "talk"), ("a/talk", "a/talk"), ("../../x", "x"), ("/etc/x", "etc/x"), ("..\\x", "x"), ("..", "recording")],
+)
+def test_an_id_never_leads_out_of_the_folder(id: str, stem: str) -> None:
+    assert file_stem(id) == stem
 
 
 def write_turns(path: Path, rows: list[tuple[str, float, float, str]]) -> Path:
