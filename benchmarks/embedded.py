@@ -38,7 +38,7 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(measure(arguments.audio, arguments.model)))
         return
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at start")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at start")
     with tempfile.TemporaryDirectory() as folder:
         for path in [arguments.audio] if arguments.audio else (made(hours, folder) for hours in arguments.hours):
             command = [sys.executable, __file__, "--child", "--audio", str(path), "--model", arguments.model]
@@ -114,7 +114,8 @@ def timed(function: Callable[..., Any], name: str, seconds: dict[str, float]) ->
 def report(row: dict[str, Any]) -> None:
     """Print one recording's figures."""
     audio = row["audio"]
-    print(f"\n{audio / 3600:.2f} h of audio, {row['speakers']} speakers, {row['turns']} turns, peak {row['peak_mb']:.0f} MB")
+    found = f"{row['speakers']} speakers, {row['turns']} turns"
+    print(f"\n{audio / 3600:.2f} h of audio, {found}, peak {row['peak_mb']:.0f} MB")
     for name in ("load", "reading", "segmenter", "embedder", "clusterer", "rest", "total"):
         taken = row.get(name, 0.0)
         print(f"  {name:10} {taken:8.2f} s   {audio / max(taken, 1e-9):9.0f} x real time")

@@ -3,6 +3,7 @@
 This one tells apart speakers by the pitch of their voice: enough to show the template, not to diarize well.
 """
 
+import itertools
 from pathlib import Path
 
 import librosa
@@ -36,7 +37,7 @@ def voices(samples: np.ndarray) -> np.ndarray:
     pitch = librosa.yin(samples, fmin=BORDERS[0], fmax=BORDERS[-1], sr=16000, frame_length=2048, hop_length=hop)
     level = librosa.feature.rms(y=samples, frame_length=2048, hop_length=hop)[0]
     loud = level > 0.1 * level.max()
-    ranges = [(pitch >= low) & (pitch < high) & loud for low, high in zip(BORDERS, BORDERS[1:], strict=False)]
+    ranges = [(pitch >= low) & (pitch < high) & loud for low, high in itertools.pairwise(BORDERS)]
     return np.stack(ranges, axis=1).astype(np.float32)
 
 

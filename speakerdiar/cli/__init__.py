@@ -1,1 +1,1 @@
-"""The command line: `speakerdiar diarize`, `score`, `models`, `info`. Commands only translate; the work is done below."""
+"""The command line: `speakerdiar diarize`, `score`, `models`, `info`. Commands translate; the work is done below."""

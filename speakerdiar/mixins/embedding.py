@@ -102,9 +102,7 @@ class EmbeddingMixin(ABC):
             vectors[chosen] = groups[length]
         return vectors
 
-    def embed(
-        self, waveform: NDArray[np.float32], segments: Iterable[Any] | None = None
-    ) -> NDArray[np.float32]:
+    def embed(self, waveform: NDArray[np.float32], segments: Iterable[Any] | None = None) -> NDArray[np.float32]:
         """Embed whole waveforms, or segments of one.
 
         A segment longer than `window_seconds` is covered with windows that overlap by half, and gets their mean. One

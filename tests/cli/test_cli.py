@@ -163,7 +163,14 @@ def test_a_wrong_option_is_refused_before_any_work(arguments: list[object], said
 
 @pytest.mark.parametrize(
     ("id", "stem"),
-    [("talk", "talk"), ("a/talk", "a/talk"), ("../../x", "x"), ("/etc/x", "etc/x"), ("..\\x", "x"), ("..", "recording")],
+    [
+        ("talk", "talk"),
+        ("a/talk", "a/talk"),
+        ("../../x", "x"),
+        ("/etc/x", "etc/x"),
+        ("..\\x", "x"),
+        ("..", "recording"),
+    ],
 )
 def test_an_id_never_leads_out_of_the_folder(id: str, stem: str) -> None:
     assert file_stem(id) == stem

@@ -42,5 +42,3 @@ def test_options_beside_an_instance_and_things_of_another_kind_are_refused() -> 
         make_embedder(5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="SegmentationMixin"):
         make_segmenter(FakeEmbedder())  # type: ignore[arg-type]
-
-
