@@ -41,8 +41,9 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
     samples around it that they reach; so it differs a little, in its first two frames, from the same window cut out.
 
     Args:
-        target_dbfs: windows quieter than this level (root mean square) are amplified to it, as the encoder was trained
-            (-30); None leaves them alone.
+        target_dbfs: level (root mean square) that each window is brought to, so that a vector doesn't depend on how loud
+            a voice was recorded; the encoder was trained near -30. None leaves windows alone.
+        increase_only: leave windows that are louder than the target as they are, as the encoder's own package does.
         windows_at_once: windows of a batch on each thread; changes speed and memory, never a vector.
 
     Raises:
@@ -51,13 +52,15 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
         WeightsError: the file that it carries isn't the published one.
     """
 
-    def __init__(self, *, target_dbfs: float | None = -30.0, windows_at_once: int = 32) -> None:
+    def __init__(
+        self, *, target_dbfs: float | None = -30.0, increase_only: bool = False, windows_at_once: int = 32
+    ) -> None:
         super().__init__()
         if target_dbfs is not None and not -100 <= target_dbfs <= 0:
             raise ConfigError(f"target_dbfs={target_dbfs!r}: give decibels from -100 to 0, or None.")
         if not is_count(windows_at_once, least=1):
             raise ConfigError(f"windows_at_once={windows_at_once!r}: give a whole number, 1 or more.")
-        self.target_dbfs, self.chunk = target_dbfs, windows_at_once
+        self.target_dbfs, self.increase_only, self.chunk = target_dbfs, increase_only, windows_at_once
         self.windows_at_once = max(512, windows_at_once)
         self.frontend = MelSpectrogram(sample_rate=16000, n_fft=400, hop=160, n_mels=40)
         self.encoder = Ge2eEncoder()
@@ -98,11 +101,11 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
         return torch.cat(map_over_threads(encode, chunks)).cpu().numpy()
 
     def _power_gains(self, power: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Factors on power spectra that bring quiet windows to the target level; loud ones stay."""
+        """Factors on power spectra that bring windows to the target level."""
         if self.target_dbfs is None:
             return np.ones(len(power), dtype=np.float32)
-        target = 10 ** (self.target_dbfs / 10)
-        return np.maximum(1, target / np.maximum(power, 1e-12)).astype(np.float32)
+        gains = 10 ** (self.target_dbfs / 10) / np.maximum(power, 1e-12)
+        return (np.maximum(1, gains) if self.increase_only else gains).astype(np.float32)
 
 
 def _load(encoder: Ge2eEncoder) -> None:

@@ -52,13 +52,16 @@ def test_equals_the_published_method(model: Ge2eEmbedder, talk: NDArray[np.float
     assert (found >= 0).all()
 
 
-def test_quiet_windows_are_amplified_to_the_target_and_loud_ones_left_alone(talk: NDArray[np.float32]) -> None:
+def test_windows_are_brought_to_the_target_whatever_their_level(talk: NDArray[np.float32]) -> None:
     window = talk[5 * 16000 : 5 * 16000 + WINDOW]
     loud = window * np.float32(0.1 / np.sqrt(np.mean(window**2)))  # -20 dBFS
-    at_target = loud * np.float32(10 ** (-10 / 20))
-    leveled, plain = Ge2eEmbedder(target_dbfs=-30), Ge2eEmbedder(target_dbfs=None)
-    np.testing.assert_allclose(leveled.embed(loud), plain.embed(loud), atol=1e-6)
-    np.testing.assert_allclose(leveled.embed(loud * np.float32(0.01)), plain.embed(at_target), atol=1e-4)
+    quiet = loud * np.float32(0.01)
+    at_target = Ge2eEmbedder(target_dbfs=None).embed(loud * np.float32(10 ** (-10 / 20)))
+    leveled, raised = Ge2eEmbedder(target_dbfs=-30), Ge2eEmbedder(target_dbfs=-30, increase_only=True)
+    np.testing.assert_allclose(leveled.embed(loud), at_target, atol=1e-4)
+    np.testing.assert_allclose(leveled.embed(quiet), at_target, atol=1e-4)
+    np.testing.assert_allclose(raised.embed(quiet), at_target, atol=1e-4)
+    np.testing.assert_allclose(raised.embed(loud), Ge2eEmbedder(target_dbfs=None).embed(loud), atol=1e-6)
 
 
 def test_a_window_of_a_long_piece_needs_nothing_but_what_its_frames_reach(
