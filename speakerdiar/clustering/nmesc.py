@@ -24,8 +24,8 @@ from speakerdiar.errors import ConfigError
 ANCHORS, ANCHOR_MEMBERS, ANCHOR_NOISE, ANCHOR_TRIALS = 3, 10, 50.0, 5
 """Invented speakers, their embeddings each, the spread of these, and how often they are invented anew."""
 
-CHUNK_VOLUME, CHUNK_SIZE = 10, 256
-"""Bounds of `sparse_search_volume` and `nme_mat_size` for the chunks of a long recording."""
+CHUNK_VOLUME = 10
+"""Bound of `sparse_search_volume` for the chunks of a long recording."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +155,7 @@ class NmescClusterer(ClustererMixin):
         """Cluster chunks too finely; return the clusters' means (M, D) and the cluster of each embedding (N,)."""
         chunks = -(-len(embeddings) // self.embeddings_per_chunk)
         # Here the search only has to find a number of neighbours that holds chunks together.
-        coarse = replace(
-            self,
-            sparse_search_volume=min(self.sparse_search_volume or CHUNK_VOLUME, CHUNK_VOLUME),
-            nme_mat_size=min(self.nme_mat_size or CHUNK_SIZE, CHUNK_SIZE),
-        )
+        coarse = replace(self, sparse_search_volume=min(self.sparse_search_volume or CHUNK_VOLUME, CHUNK_VOLUME))
         means, part_of = [], []
         found = 0
         for chunk in np.array_split(embeddings, chunks):
@@ -176,7 +172,9 @@ def speakers_beside_anchors(embeddings: NDArray[Any], search: NmeSearch) -> int:
 
     NeMo's `getEnhancedSpeakerCount`: the most frequent of five counts, less the invented speakers.
     """
-    search = replace(search, max_speakers=len(embeddings), count_up_to=None, max_share=0.15, fixed_share=None, majority=False)
+    search = replace(
+        search, max_speakers=len(embeddings), count_up_to=None, max_share=0.15, fixed_share=None, majority=False
+    )
     counts = []
     for seed in range(ANCHOR_TRIALS):
         augmented = np.concatenate([_anchors(embeddings, seed), embeddings.astype(np.float32)])
