@@ -19,6 +19,7 @@ CLUSTERERS: Mapping[str, str] = {
     "ahc": "speakerdiar.clustering.ahc:AhcClusterer",
     "spectral": "speakerdiar.clustering.spectral:SpectralClusterer",
     "nmesc": "speakerdiar.clustering.nmesc:NmescClusterer",
+    "vbx": "speakerdiar.clustering.vbx:VbxClusterer",
 }
 """Clusterers by name, as `module:Class`."""
 
