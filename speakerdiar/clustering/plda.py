@@ -107,10 +107,11 @@ class Plda:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz file of plain arrays."""
-        stages = {f"mean{at}": mean for at, mean in enumerate(self.means)}
-        stages |= {f"matrix{at}": matrix for at, matrix in enumerate(self.matrices)}
+        arrays: dict[str, Any] = {"stages": len(self.means), "offset": self.offset, "phi": self.phi}
+        arrays |= {f"mean{at}": mean for at, mean in enumerate(self.means)}
+        arrays |= {f"matrix{at}": matrix for at, matrix in enumerate(self.matrices)}
         with open(path, "wb") as file:
-            np.savez(file, stages=len(self.means), offset=self.offset, phi=self.phi, **stages)
+            np.savez(file, **arrays)
 
     def project(self, embeddings: NDArray[Any]) -> Matrix:
         """Return the features (N, d) of embeddings (N, D): covariance 1 within speakers, `phi` between them.

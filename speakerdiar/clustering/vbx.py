@@ -29,6 +29,9 @@ LEAST_PRIOR = 1e-7
 """Speakers less likely than this are given up."""
 TOLERANCE = 1e-3
 """Iterations stop where they gain less than this for each embedding."""
+OWN_SHRINKAGE = 10.0
+"""For a PLDA of one recording: too few speakers and too tight clusters to tell directions apart within speakers, so its
+covariance is all but a multiple of the identity."""
 MOST_FIRST = 100
 """The fit starts from this many clusters at most."""
 FEW = 3
@@ -93,7 +96,7 @@ def vbx(
         alpha = fa / fb * inverse * (gamma.T @ rho)  # (16)
         scores = fa * (rho @ alpha.T - 0.5 * (inverse + alpha**2) @ phi + constant[:, None])  # (23)
         evidence, gamma, pi = forward_backward(scores, pi, loop_probability)  # (24) for pi
-        elbos.append(evidence + fb * 0.5 * float((np.log(inverse) - inverse - alpha**2 + 1).sum()))  # (25)
+        elbos.append(float(evidence + fb / 2 * (np.log(inverse) - inverse - alpha**2 + 1).sum()))  # (25)
         alive = pi >= LEAST_PRIOR
         if not alive.all():
             speakers, gamma, pi = speakers[alive], gamma[:, alive], pi[alive] / pi[alive].sum()
@@ -169,8 +172,8 @@ class VbxClusterer(ClustererMixin):
     """
 
     plda: Plda | str | os.PathLike[str] | None = None
-    """A PLDA trained on embeddings of the same model, or the file of one. None estimates it from the first clusters of
-    each recording: that needs a few minutes of speech and is worse than one of many speakers."""
+    """A PLDA trained on embeddings of the same model, or the file of one. None estimates one from the first clusters
+    of each recording."""
     threshold: float = 0.3
     """The first clusters, average linkage of cosine distances, lie further apart than this."""
     fa: float = 0.2
@@ -185,10 +188,10 @@ class VbxClusterer(ClustererMixin):
     max_iterations: int = 15
     """The most iterations of the fit."""
     max_exact: int = 6000
-    """Above this many embeddings, near ones are joined in weighted micro-clusters before the first clusters are made."""
+    """Above this many embeddings, the first clusters are made of weighted micro-clusters, this many at most."""
 
     def __post_init__(self) -> None:
-        self._ahc(0.5)
+        self._ahc(self.min_cluster_size)
         for name in ("fa", "fb"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
@@ -211,7 +214,7 @@ class VbxClusterer(ClustererMixin):
     def _cluster(self, embeddings: NDArray[Any], count: SpeakerCount) -> Labels:
         least_size = self.least_size(len(embeddings))
         first = self._ahc(1).fit_predict(embeddings)
-        plda = self.plda if isinstance(self.plda, Plda) else train_plda(embeddings, first)
+        plda = self.plda if isinstance(self.plda, Plda) else train_plda(embeddings, first, shrinkage=OWN_SHRINKAGE)
         features = plda.project(embeddings)
         found = self._fit(features, plda.phi, strongest_clusters(embeddings, first, max(MOST_FIRST, count.least)))
         large = large_speakers(found, least_size)
