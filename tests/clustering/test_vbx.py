@@ -35,7 +35,7 @@ def by_all_paths(
     evidence, gamma = 0.0, np.zeros(scores.shape)
     begins = np.zeros(count)
     for path in np.ndindex(*(count,) * places):
-        chance, drawn = pi[path[0]] * math.exp(scores[0, path[0]]), np.zeros(count)
+        chance, drawn = float(pi[path[0]] * math.exp(scores[0, path[0]])), np.zeros(count)
         drawn[path[0]] = 1
         for place in range(1, places):
             stay = loop * (path[place] == path[place - 1])
