@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from speakerdiar.clustering.draws import Draws
 
-DENSE = 250
-"""Up to this many nodes the whole spectrum is computed at once, which is then quicker than iterating."""
-DENSE_PER_VALUE = 25
-"""So it is up to this many nodes for each eigenvalue that is wanted."""
+DENSE = 200
+"""Up to this many nodes the whole spectrum is computed at once. Above, libraries use threads for it, which is slower than
+iterating, and by far where cores are busy."""
+DENSE_PER_VALUE = 3
+"""So it is up to this many nodes for each eigenvalue that is wanted: the iteration needs room for its basis."""
 TOLERANCE = 1e-4
 """Of the iteration. An eigenvector's error goes with it, an eigenvalue's with its square."""
 
@@ -72,7 +73,7 @@ class Graph:
             return 0.0
         if self._is_small(1) or "_spectrum" in self.__dict__:
             return float(self._spectrum[-1])
-        return float(self._iterate(self.laplacian, 1, "LA")[0][-1])
+        return float(self._iterate(self.laplacian, 1, "LA")[-1])
 
     @cached_property
     def _spectrum(self) -> NDArray[np.float64]:
@@ -86,10 +87,8 @@ class Graph:
         more = count - len(zeros)
         if more == 0:
             return zeros
-        if self._is_small(more):
-            further = self._spectrum[self.parts : count]
-        else:
-            further = self._iterate(self._lifted, more, "SA")[0]
+        whole = self._is_small(more)
+        further = self._spectrum[self.parts : count] if whole else self._iterate(self._lifted, more, "SA")
         return np.concatenate([zeros, np.maximum(further, 0)])
 
     def embedding(self, count: int) -> NDArray[np.float64]:
@@ -105,7 +104,8 @@ class Graph:
         null = self._null_space()[:, :count]
         if count <= self.parts:
             return null
-        return np.concatenate([null, self._iterate(self._lifted, count - self.parts, "SA")[1]], axis=1)
+        further = self._iterate(self._lifted, count - self.parts, "SA", vectors=True)
+        return np.concatenate([null, further], axis=1)
 
     def _null_space(self) -> NDArray[np.float64]:
         """Return (N, parts): an orthonormal base of the Laplacian's null space."""
@@ -141,12 +141,15 @@ class Graph:
         """Whether `count` eigenvalues are found quicker, or only, by computing all."""
         return len(self.part_of) <= max(DENSE, DENSE_PER_VALUE * count)
 
-    def _iterate(self, matrix: Any, count: int, end: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `count` eigenvalues at one end of the spectrum, in rising order, and their vectors (N, count)."""
+    def _iterate(self, matrix: Any, count: int, end: str, *, vectors: bool = False) -> NDArray[np.float64]:
+        """Return `count` eigenvalues at one end of the spectrum, in rising order, or their vectors (N, count)."""
         from scipy.sparse.linalg import eigsh
 
         size = matrix.shape[0]
         start = Draws(0).normal(size).astype(np.float64)
-        values, vectors = eigsh(matrix, count, which=end, v0=start, tol=TOLERANCE, ncv=max(2 * count + 1, 40))
-        order = np.argsort(values)
-        return values[order], vectors[:, order]
+        basis = max(2 * count + 1, 40)
+        found = eigsh(matrix, count, which=end, v0=start, tol=TOLERANCE, ncv=basis, return_eigenvectors=vectors)
+        if not vectors:
+            return np.sort(found)
+        ordered: NDArray[np.float64] = found[1][:, np.argsort(found[0])]
+        return ordered

@@ -57,8 +57,8 @@ class NmeSearch:
     max_speakers: int
     """Gaps up to this one make the ratio."""
     count_up_to: int | None = None
-    """Gaps up to this one are looked at for the count, which is then lowered to `max_speakers`; the same by default. A limit
-    below the true number leaves only meaningless gaps in reach, and the largest of these is often the first."""
+    """Gaps up to this one make the count, which is then lowered to `max_speakers`; the same by default. A limit below
+    the true number leaves only meaningless gaps in reach, and the largest of these is often the first."""
     max_share: float = 0.15
     volume: int | None = 30
     size: int | None = 512
