@@ -165,7 +165,10 @@ class ClusteringDiarizer(SpkDiarizationMixin):
     def _embed(self, job: _Job, windows: Windows) -> NDArray[np.float32]:
         """Embed the windows, reading the audio a second time, block by block."""
         rate, hop = self.sample_rate, self.embedder.hop_samples
-        spans = np.rint(windows.spans * rate / hop).astype(np.int64) * hop
+        # Starts and lengths are rounded, not ends: windows of one length in seconds must stay of one length.
+        lengths = np.rint(np.diff(windows.spans) * rate / hop).astype(np.int64) * hop
+        starts = np.rint(windows.spans[:, :1] * rate / hop).astype(np.int64) * hop
+        spans = np.concatenate([starts, starts + lengths], axis=1)
         vectors = np.zeros((len(spans), self.embedder.dimension), dtype=np.float32)
         order = np.argsort(spans[:, 1], kind="stable")
         blocks = read_blocks(job.recording, rate, BLOCK_SECONDS)
