@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import numbers
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ class DiarizeConfig:
         rate_ok = self.sample_rate is None or is_count(self.sample_rate, least=1)
         _require(rate_ok, "sample_rate", self.sample_rate, "give a rate in Hz, e.g. 16000")
         length = self.session_len_sec
-        length_ok = isinstance(length, int | float) and (length == -1 or length > 0)
+        length_ok = isinstance(length, numbers.Real) and (length == -1 or length > 0)
         _require(length_ok, "session_len_sec", length, "give seconds above 0, or -1 for the whole recording")
         _require(self.progress is None or callable(self.progress), "progress", self.progress, "give a callable")
         _require(self.hook is None or callable(self.hook), "hook", self.hook, "give a callable")
@@ -205,11 +206,16 @@ def private_copy(config: DiarizeConfigT) -> DiarizeConfigT:
         raise ConfigError(
             f"{type(config).__name__} has no `_internal` attribute: derive your config from DiarizeConfig."
         )
+    if not isinstance(config, DiarizeConfig):
+        raise ConfigError(f"{config!r:.80} is no DiarizeConfig: give an instance of it, or of a class derived from it.")
     if not isinstance(config._internal, InternalDiarizeConfig | None):
         raise ConfigError(
             f"`_internal` is a {type(config._internal).__name__}: leave it None or give an InternalDiarizeConfig."
         )
     own = copy.copy(config)
+    for name, value in vars(config).items():
+        if isinstance(value, list | dict | set):
+            setattr(own, name, copy.copy(value))  # a hook may change it
     own._internal = InternalDiarizeConfig() if config._internal is None else copy.copy(config._internal)
     own._internal.recordings, own._internal.touched = {}, None
     return own

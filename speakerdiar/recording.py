@@ -218,7 +218,11 @@ def _is_pair(item: Any) -> bool:
 
 
 def _as_array(samples: Any) -> np.ndarray:
-    array = np.asarray(samples.detach().cpu() if hasattr(samples, "detach") else samples)
+    held = samples.detach().cpu() if hasattr(samples, "detach") else samples
+    try:
+        array = np.asarray(held)
+    except TypeError:  # a torch type that numpy lacks, such as bfloat16
+        array = np.asarray(held.float())
     if array.ndim not in (1, 2):
         raise InputError(f"Samples have shape {array.shape}: give (samples,) or (samples, channels).")
     return array

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from speakerdiar.audio import load
-from speakerdiar.errors import ConfigError
+from speakerdiar.errors import ConfigError, InputError
 from speakerdiar.formats import manifest
 from speakerdiar.recording import Recording, as_recordings
 
@@ -81,6 +82,20 @@ def collate(items: Sequence[tuple[torch.Tensor, Recording]]) -> AudioBatch:
     waveforms = torch.nn.utils.rnn.pad_sequence([samples for samples, _ in items], batch_first=True)
     lengths = torch.tensor([len(samples) for samples, _ in items], dtype=torch.int64)
     return AudioBatch.of(waveforms, lengths, (recording for _, recording in items))
+
+
+def waveforms_of(batch: Any) -> list[NDArray[Any]]:
+    """Return the samples (n,) of each row of a batch (waveforms (B, T), lengths (B,)), without the padding.
+
+    Raises:
+        InputError: a batch of another shape.
+    """
+    pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)
+    if not pair or batch[0].ndim != 2 or batch[1].shape != batch[0].shape[:1]:
+        raise InputError(f"A batch of the loader is {batch!r:.60}: yield (waveforms (B, T), lengths (B,)).")
+    waveforms, lengths = (part.detach().cpu() for part in batch)
+    samples = (waveforms.float() if waveforms.is_floating_point() else waveforms).numpy()
+    return [row[: int(length)] for row, length in zip(samples, lengths, strict=True)]
 
 
 def to_device(batch: Any, device: torch.device | None) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from speakerdiar.annotation import Confidence, Diarization, Turn
-from speakerdiar.config import DiarizeConfig, PostProcessingParams
+from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
 from speakerdiar.frames import FrameGrid, FrameScores
 from speakerdiar.postprocessing.binarize import to_turns
 from speakerdiar.postprocessing.confidence import with_confidence
@@ -17,8 +17,8 @@ from speakerdiar.recording import Recording
 def scores_to_diarization(recording: Recording, scores: FrameScores, diarcfg: DiarizeConfig) -> Diarization:
     """Make the result of one recording from its frame scores.
 
-    Thresholds and durations are `diarcfg.postprocessing_params`. Of more columns than `max_speakers` (or
-    `num_speakers`) allows, those with the most speech stay. No turn runs past the audio's end.
+    Thresholds and durations are `diarcfg.postprocessing_params`. Of more columns than `max_speakers` or `num_speakers`
+    (the call's, or the recording's) allows, those with the most speech stay. No turn runs past the audio's end.
 
     Args:
         recording: what the scores belong to; its `duration` must be known (an `AudioBatch` knows it).
@@ -27,7 +27,7 @@ def scores_to_diarization(recording: Recording, scores: FrameScores, diarcfg: Di
     """
     seconds = recording.duration or 0.0
     params = diarcfg.postprocessing_params or PostProcessingParams()
-    kept = _most_active(scores, diarcfg.speaker_count.most, params.onset)
+    kept = _most_active(scores, speaker_count(recording, diarcfg).most, params.onset)
     turns = to_turns(kept, params, end=seconds)
     if diarcfg.confidence:
         turns = with_confidence(kept, turns)
@@ -64,6 +64,12 @@ def finished(
         scores=moved if diarcfg.include_tensor_outputs else None,
         confidence=frame_confidence(scores) if diarcfg.confidence else None,
     )
+
+
+def speaker_count(recording: Recording, diarcfg: DiarizeConfig) -> SpeakerCount:
+    """The number of speakers that the caller asks for; else the one that comes with the recording."""
+    asked = diarcfg.speaker_count
+    return SpeakerCount.of(recording.num_speakers) if asked == SpeakerCount() else asked
 
 
 def frame_confidence(scores: FrameScores) -> Confidence:

@@ -21,8 +21,9 @@ from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
 from speakerdiar.errors import ConfigError, SpeakerCountError
 from speakerdiar.frames import FrameScores, activity
 from speakerdiar.mixins import SpkDiarizationMixin
+from speakerdiar.mixins.batches import waveforms_of
 from speakerdiar.mixins.embedding import EmbeddingMixin
-from speakerdiar.mixins.results import finished
+from speakerdiar.mixins.results import finished, speaker_count
 from speakerdiar.mixins.segmentation import SegmentationMixin
 from speakerdiar.models.diarizers.windows import WindowPlan, Windows
 from speakerdiar.models.embedders import make_embedder
@@ -65,6 +66,7 @@ class ClusteringDiarizer(SpkDiarizationMixin):
     The audio is read block by block, once to find speech and once to embed it, so that memory grows by little more than
     the embeddings, about 10 MB an hour. Post-processing parameters (`postprocessing_params`) are those of the speech
     scores. With an upper and a lower bound the number of speakers is met exactly, or `SpeakerCountError` says why not.
+    A DataLoader that is handed in as audio yields (waveforms (B, T), lengths (B,)) at the embedder's rate.
 
     Args:
         segmenter: finds speech: a name in SEGMENTERS (`silero`, `energy`) or an instance.
@@ -115,19 +117,35 @@ class ClusteringDiarizer(SpkDiarizationMixin):
         jobs = [_Job(recording, diarcfg) for recording in config["recordings"]]
         return DataLoader(jobs, batch_size=diarcfg.batch_size, collate_fn=list)  # type: ignore[arg-type]
 
-    def _diarize_forward(self, batch: list[_Job]) -> list[_Heard]:
+    def _diarize_forward(self, batch: Any) -> Any:
+        if not (isinstance(batch, list) and all(isinstance(job, _Job) for job in batch)):
+            return batch  # from a caller's loader; the options that hearing it takes come with the next hook
         return [self._hear(replace(job, recording=rereadable(job.recording))) for job in batch]
 
     def _diarize_output_processing(
-        self, outputs: list[_Heard], uniq_ids: list[str], diarcfg: DiarizeConfig
+        self, outputs: Any, uniq_ids: list[str], diarcfg: DiarizeConfig
     ) -> list[Diarization]:
+        if not (isinstance(outputs, list) and all(isinstance(heard, _Heard) for heard in outputs)):
+            outputs = self._hear_rows(outputs, uniq_ids, diarcfg)
         return [self._tell_apart(heard, diarcfg) for heard in outputs]
+
+    def _hear_rows(self, batch: Any, uniq_ids: list[str], diarcfg: DiarizeConfig) -> list[_Heard]:
+        """Hear the rows of (waveforms, lengths), whose samples are at the model's rate."""
+        assert diarcfg._internal is not None
+        known = diarcfg._internal.recordings
+        found = []
+        for id, samples in zip(uniq_ids, waveforms_of(batch), strict=True):
+            recording = known.get(id, Recording(id, samples, self.sample_rate))
+            row = replace(recording, source=samples, sample_rate=self.sample_rate, offset=0.0, channel="mix")
+            heard = self._hear(_Job(row, diarcfg))
+            found.append(replace(heard, recording=replace(recording, duration=heard.recording.duration)))
+        return found
 
     def _hear(self, job: _Job) -> _Heard:
         speech, seconds = self._find_speech(job)
         params = job.diarcfg.postprocessing_params
         [regions] = binarize(speech.data[:, :1], params, grid=speech.grid, end=seconds)
-        windows = self._enough_windows(regions, _count(job.recording, job.diarcfg))
+        windows = self._enough_windows(regions, speaker_count(job.recording, job.diarcfg))
         recording = replace(job.recording, duration=seconds or None)
         return _Heard(recording, speech, windows, self._embed(job, windows))
 
@@ -181,8 +199,8 @@ class ClusteringDiarizer(SpkDiarizationMixin):
 
     def _tell_apart(self, heard: _Heard, diarcfg: DiarizeConfig) -> Diarization:
         if not len(heard.windows):
-            return finished(heard.recording, (), diarcfg)
-        count = _count(heard.recording, diarcfg)
+            return finished(heard.recording, (), diarcfg, scores=_scores((), heard.speech, 0))
+        count = speaker_count(heard.recording, diarcfg)
         labels = self.clusterer.fit_predict(heard.embeddings, count)
         labels = resegment(heard.embeddings, labels, heard.windows.change_cost(*self.change_cost))
         centroids = unit_rows(cluster_centroids(heard.embeddings, labels)[0]).astype(np.float32)
@@ -195,12 +213,6 @@ class ClusteringDiarizer(SpkDiarizationMixin):
             scores=_scores(turns, heard.speech, len(centroids)),
             embeddings={str(label): vector for label, vector in enumerate(centroids)},
         )
-
-
-def _count(recording: Recording, diarcfg: DiarizeConfig) -> SpeakerCount:
-    """The count that the caller asks for; else the one that comes with the recording."""
-    asked = diarcfg.speaker_count
-    return SpeakerCount.of(recording.num_speakers) if asked == SpeakerCount() else asked
 
 
 def _scores(turns: tuple[Turn, ...], speech: FrameScores, speakers: int) -> FrameScores:
