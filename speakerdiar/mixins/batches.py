@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence, Sized
 from dataclasses import replace
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 from speakerdiar.audio import load
-from speakerdiar.errors import ConfigError, InputError
+from speakerdiar.errors import ConfigError, InputError, ModelError
 from speakerdiar.formats import manifest
 from speakerdiar.recording import Recording, as_recordings
 
@@ -106,20 +115,29 @@ def to_device(batch: Any, device: torch.device | None) -> Any:
         return batch.to(device)
     if isinstance(batch, AudioBatch):
         return AudioBatch.of(batch[0].to(device), batch[1].to(device), batch.recordings)
+    if isinstance(batch, MutableMapping):
+        moved = copy.copy(batch)  # keeps what a subclass needs to be made
+        moved.update({key: to_device(value, device) for key, value in batch.items()})
+        return moved
     if isinstance(batch, Mapping):
         return {key: to_device(value, device) for key, value in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
         return type(batch)(*(to_device(value, device) for value in batch))
-    if isinstance(batch, list | tuple) and not dataclasses.is_dataclass(batch):
+    if isinstance(batch, list | tuple):
         return type(batch)(to_device(value, device) for value in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        made: Any = copy.copy(batch)
+        for f in dataclasses.fields(batch):
+            object.__setattr__(made, f.name, to_device(getattr(batch, f.name), device))  # a frozen one too
+        return made
     return batch
 
 
 def device_of(model: object) -> torch.device | None:
-    """Return the device that a model's parameters lie on; None for a model without any."""
+    """Return the device that a model's parameters or buffers lie on; None for a model without any."""
     if isinstance(model, torch.nn.Module):
-        parameter = next(model.parameters(), None)
-        return parameter.device if parameter is not None else None
+        held = next(itertools.chain(model.parameters(), model.buffers()), None)
+        return held.device if held is not None else None
     device = getattr(model, "device", None)
     return device if isinstance(device, torch.device) else None
 
@@ -129,25 +147,63 @@ class BatchIds:
 
     A batch that carries its recordings (or an entry `uniq_ids`) is believed. For any other, recordings are counted off
     in order by the rows that the batch really has, whatever batch size was asked for.
+
+    Args:
+        ids: of the call's recordings, in order; none where a loader was handed in.
+        loader: what yields the batches.
+
+    Raises:
+        ModelError: the loader would leave recordings out (`drop_last`).
     """
 
-    def __init__(self, ids: Sequence[str]) -> None:
+    def __init__(self, ids: Sequence[str], loader: Any = None) -> None:
         self._left: Iterator[str] = iter(ids)
         self._known = bool(ids)
         self._made = 0
+        one_item_each = isinstance(loader, DataLoader) and bool(ids) and _length(loader.dataset) == len(ids)
+        self._batch_size = loader.batch_size if one_item_each else None
+        self._in_order = not one_item_each or _is_in_order(loader)
+        if self._batch_size and loader.drop_last and len(ids) % self._batch_size:
+            raise ModelError(
+                f"The loader drops the last {len(ids) % self._batch_size} of {len(ids)} recordings: "
+                "make it with drop_last=False."
+            )
 
     def take(self, batch: Any, batch_size: int) -> list[str]:
-        """Return the unique ids of the batch's recordings."""
-        if isinstance(batch, AudioBatch):
+        """Return the unique ids of the batch's recordings.
+
+        Raises:
+            ModelError: the batch carries no ids, and the loader's order isn't that of the recordings.
+        """
+        if isinstance(batch, AudioBatch) and batch.recordings:
             return [recording.id for recording in batch.recordings]
         named = batch.get("uniq_ids") if isinstance(batch, Mapping) else getattr(batch, "uniq_ids", None)
         if named is not None:
             return [str(name) for name in named]
-        rows = rows_of(batch) or batch_size
+        if not self._in_order:
+            raise ModelError(
+                "The loader's sampler changes the order of the recordings, and its batches don't say which they hold: "
+                "yield them in order, or with `uniq_ids`."
+            )
+        rows = self._batch_size or rows_of(batch) or batch_size
         if self._known:
             return list(itertools.islice(self._left, rows))
         first, self._made = self._made, self._made + rows
         return [f"audio_{index:04d}" for index in range(first, self._made)]
+
+
+def _length(dataset: Any) -> int | None:
+    return len(dataset) if isinstance(dataset, Sized) else None
+
+
+def _is_in_order(loader: DataLoader[Any]) -> bool:
+    """Whether a loader goes through its dataset from the first item to the last, as far as one can tell."""
+    sampler = loader.sampler
+    if isinstance(sampler, RandomSampler | SubsetRandomSampler | WeightedRandomSampler):
+        return _length(loader.dataset) == 1
+    if isinstance(sampler, SequentialSampler) or not isinstance(sampler, Sampler | Sequence):
+        return True
+    return list(sampler) == list(range(len(sampler)))  # type: ignore[arg-type]
 
 
 def rows_of(batch: Any) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -14,7 +15,7 @@ from typing import Any, ClassVar
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from speakerdiar.config import DiarizeConfig, PostProcessingParams, checked_options, private_copy
+from speakerdiar.config import DiarizeConfig, PostProcessingParams, checked_options, is_count, private_copy
 from speakerdiar.errors import ConfigError, MisplacedArgumentError, ModelError
 from speakerdiar.formats import manifest
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
@@ -22,6 +23,8 @@ from speakerdiar.mixins.folding import fold
 from speakerdiar.mixins.neural import ModelModes, inference_state, plain_tensors
 from speakerdiar.postprocessing.params import load_params
 from speakerdiar.recording import Recording, as_recordings
+
+_BESIDE_PATH = ("uniq_id", "num_speakers", "rttm_filepath", "uem_filepath")
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,9 @@ class SpkDiarizationMixin(ABC):
         assert internal is not None
         internal.recordings = {recording.id: recording for recording in source.recordings}
         internal.manifest_filepath = source.manifest_filepath
+        internal.target_sample_rate = _rate_of(self) or internal.target_sample_rate
+        if diarcfg.num_workers is None:
+            diarcfg.num_workers = min(diarcfg.batch_size, max(0, (os.cpu_count() or 1) - 1))
         modes = ModelModes.of(self)
         try:
             try:
@@ -167,13 +173,16 @@ class SpkDiarizationMixin(ABC):
                     loader = self._diarize_input_processing(audio, diarcfg)
                 yield from self._diarize_loader(loader, diarcfg)
         finally:
-            self._diarize_on_end(diarcfg)
+            try:
+                self._diarize_on_end(diarcfg)
+            finally:
+                _put_back(diarcfg)  # where the hook was overridden without super()
 
     def _diarize_loader(self, loader: DataLoader[Any], diarcfg: DiarizeConfig) -> Iterator[Any]:
         internal = diarcfg._internal
         assert internal is not None
         total = len(internal.recordings) or None
-        ids = BatchIds(list(internal.recordings))
+        ids = BatchIds(list(internal.recordings), loader)
         done = 0
         with tqdm(total=total, desc="Diarizing", unit="file", disable=not diarcfg.verbose) as bar:
             for raw_batch in loader:
@@ -195,15 +204,10 @@ class SpkDiarizationMixin(ABC):
         """Set up and check before anything is read. The default fills in what the call remembers of the model."""
         internal = diarcfg._internal
         assert internal is not None
-        if diarcfg.num_workers is None:
-            diarcfg.num_workers = min(diarcfg.batch_size, max(0, (os.cpu_count() or 1) - 1))
         featurizer = getattr(getattr(self, "preprocessor", None), "featurizer", None)
         internal.training_mode = bool(getattr(self, "training", False))
         internal.dither_value = getattr(featurizer, "dither", None)
         internal.pad_to_value = getattr(featurizer, "pad_to", None)
-        rate = getattr(getattr(self, "preprocessor", None), "_sample_rate", None) or getattr(self, "sample_rate", None)
-        if isinstance(rate, int):
-            internal.target_sample_rate = rate
 
     def _diarize_input_processing(self, audio: Any, diarcfg: DiarizeConfig) -> DataLoader[Any]:
         """Make the loader. Paths go through the manifest hook; a manifest, or paths with a span, go as a manifest.
@@ -232,8 +236,8 @@ class SpkDiarizationMixin(ABC):
         """Write `temp_dir/manifest.json` for paths and return the loader's config."""
         internal = diarcfg._internal
         assert internal is not None
-        _write_manifest(self._input_audio_to_rttm_processing(audio_files), temp_dir)
         recordings = list(internal.recordings.values()) or as_recordings(audio_files)
+        _write_manifest(_told(self._input_audio_to_rttm_processing(audio_files), recordings), temp_dir)
         return {**_loader_options(diarcfg), "paths2audio_files": audio_files, "recordings": recordings}
 
     def _input_audio_to_rttm_processing(self, audio_files: list[str]) -> list[dict[str, Any]]:
@@ -242,7 +246,9 @@ class SpkDiarizationMixin(ABC):
 
     @abstractmethod
     def _setup_diarize_dataloader(self, config: dict[str, Any]) -> DataLoader[Any]:
-        """Return a loader that yields batches in the order of the recordings.
+        """Return a loader that yields all recordings, in order.
+
+        Batches of another order must carry their ids, as an `AudioBatch` or as `uniq_ids`; results come in that order.
 
         Args:
             config: `paths2audio_files` (list of str) or `manifest_filepath`; `batch_size`, `num_workers`, `temp_dir`,
@@ -266,9 +272,14 @@ class SpkDiarizationMixin(ABC):
 
     def _diarize_on_end(self, diarcfg: DiarizeConfig) -> None:
         """Runs whatever happened. The default puts back what `_diarize_on_begin` changed of the model's modes."""
-        internal = diarcfg._internal
-        if internal is not None and internal.touched is not None:
-            internal.touched.restore()
+        _put_back(diarcfg)
+
+
+def _put_back(diarcfg: DiarizeConfig) -> None:
+    internal = diarcfg._internal
+    if internal is not None and internal.touched is not None:
+        internal.touched.restore()
+        internal.touched = None
 
 
 def _source_of(audio: Any, diarcfg: DiarizeConfig) -> _Source:
@@ -291,9 +302,15 @@ def _manifest_path(audio: Any) -> str | None:
     return path if path.endswith((".json", ".jsonl")) else None
 
 
+def _rate_of(model: object) -> int | None:
+    """The rate that a model takes, where it says so."""
+    rate = getattr(getattr(model, "preprocessor", None), "_sample_rate", None) or getattr(model, "sample_rate", None)
+    return int(rate) if rate is not None and is_count(rate, least=1) else None
+
+
 def _limited(recordings: Sequence[Recording], diarcfg: DiarizeConfig) -> list[Recording]:
-    longest = diarcfg.session_len_sec
-    if longest == -1:
+    longest = float(diarcfg.session_len_sec)
+    if longest in (-1, math.inf):
         return list(recordings)
     return [replace(r, duration=min(longest, longest if r.duration is None else r.duration)) for r in recordings]
 
@@ -310,10 +327,23 @@ def _loader_options(diarcfg: DiarizeConfig) -> dict[str, Any]:
     }
 
 
+def _told(entries: Sequence[Mapping[str, Any]], recordings: Sequence[Recording]) -> list[Mapping[str, Any]]:
+    """The entries of paths, with what the call knows of each recording beside its path."""
+    if len(entries) != len(recordings):
+        return list(entries)
+    told = ({name: r.manifest_entry()[name] for name in _BESIDE_PATH} for r in recordings)
+    return [{**e, **{k: v for k, v in more.items() if v is not None}} for e, more in zip(entries, told, strict=True)]
+
+
 def _write_manifest(entries: Sequence[Mapping[str, Any]], temp_dir: str) -> str:
     path = Path(temp_dir) / "manifest.json"
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    path.write_text("".join(json.dumps(entry, default=_plain) + "\n" for entry in entries), encoding="utf-8")
     return str(path)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON lacks, as what it has: numpy's numbers and paths."""
+    return value.item() if hasattr(value, "item") else os.fspath(value)
 
 
 def _to_dataclass(config: Any) -> Any:

@@ -40,11 +40,16 @@ def _kind(output: Any) -> Callable[[Any], Any]:
 
 
 def _lists_of_tuple(output: tuple[list[Any], ...]) -> tuple[list[Any], ...]:
-    return tuple(list(item) for item in output)
+    return _like(output, [list(item) for item in output])
 
 
 def _columns_of_tuple(output: tuple[Any, ...]) -> tuple[list[Any], ...]:
-    return tuple([item] for item in output)
+    return _like(output, [[item] for item in output])
+
+
+def _like(output: tuple[Any, ...], items: list[list[Any]]) -> tuple[list[Any], ...]:
+    """The items as a tuple; a named one where the output is."""
+    return type(output)(*items) if hasattr(output, "_fields") else tuple(items)
 
 
 def _lists_of_dict(output: dict[Any, list[Any]]) -> dict[Any, list[Any]]:
