@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from speakerdiar.clustering.draws import Draws
 
 DENSE = 200
-"""Up to this many nodes the whole spectrum is computed at once. Above, libraries use threads for it, which is slower than
-iterating, and by far where cores are busy."""
+"""Up to this many nodes the whole spectrum is computed at once. Above, libraries use threads for it, which is slower
+than iterating, and by far where cores are busy."""
 DENSE_PER_VALUE = 3
 """So it is up to this many nodes for each eigenvalue that is wanted: the iteration needs room for its basis."""
 TOLERANCE = 1e-4
