@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from fakes import RATE, ToneDiarizer
 
 from speakerdiar.annotation import Diarization
 from speakerdiar.config import DiarizeConfig
 from speakerdiar.errors import MissingExtraError, UnknownOptionError
-from speakerdiar.mixins import SpkDiarizationMixin
+from speakerdiar.mixins import SpkDiarizationMixin, audio_dataloader
 from speakerdiar.models import MODELS, load_model
+from speakerdiar.recording import as_recordings
 
 ROOT = Path(__file__).resolve().parents[2]
 CONVERSATION = ROOT / "examples" / "data" / "conversation.flac"
@@ -113,6 +116,38 @@ def test_nothing_is_kept_between_calls(
 def test_at_most_max_speakers(model: SpkDiarizationMixin, talk: np.ndarray) -> None:
     [one] = model.diarize(talk, sample_rate=RATE, max_speakers=1)
     assert len(one.speakers) <= 1
+
+
+def test_silence_is_nobody_whatever_is_asked_for(model: SpkDiarizationMixin) -> None:
+    silence = np.zeros(2 * RATE, dtype=np.float32)
+    [result] = model.diarize(silence, sample_rate=RATE, num_speakers=2, include_tensor_outputs=True, confidence=True)
+    assert not result
+    assert result.duration == 2.0
+    assert result.scores is not None
+    assert result.scores.data.shape[1] == 0
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_tensors_of_every_type_are_taken(model: SpkDiarizationMixin, talk: np.ndarray, kind: torch.dtype) -> None:
+    tensor = torch.from_numpy(talk[: 4 * RATE]).to(kind).requires_grad_()
+    [result] = model.diarize(tensor, sample_rate=RATE)
+    assert result.duration == 4.0
+
+
+def test_a_loader_of_waveforms_is_taken(
+    model: SpkDiarizationMixin, results: list[Diarization], talk: np.ndarray
+) -> None:
+    recordings = as_recordings(pieces(talk), RATE)
+    loader = audio_dataloader({"recordings": recordings, "batch_size": 2, "sample_rate": RATE})
+    assert model.diarize(loader) == results
+
+
+def test_threads_may_share_a_model(model: SpkDiarizationMixin, results: list[Diarization], talk: np.ndarray) -> None:
+    modes = _modes(model)
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(model.diarize, pieces(talk), sample_rate=RATE, batch_size=size) for size in (1, 2)]
+        assert [call.result() for call in calls] == [results, results]
+    assert _modes(model) == modes
 
 
 def test_config_and_modes_are_left_alone(model: SpkDiarizationMixin, talk: np.ndarray) -> None:
