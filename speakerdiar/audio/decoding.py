@@ -19,6 +19,7 @@ from speakerdiar.audio.containers import Family, identify
 from speakerdiar.audio.headers import read_layout
 from speakerdiar.audio.info import AudioInfo
 from speakerdiar.audio.limits import AudioLimits
+from speakerdiar.audio.opus_pages import with_mended_pages
 from speakerdiar.audio.source import Window, name_of, opened
 from speakerdiar.recording import Recording
 
@@ -75,7 +76,7 @@ def _decoder(window: Window, limits: AudioLimits) -> Decoder:
     if container.family is Family.AV:
         return AvDecoder(body, container.demuxer, limits)
     if container.family is Family.SNDFILE:
-        return SoundfileDecoder(body, None, limits)
+        return SoundfileDecoder(with_mended_pages(body), None, limits)
     layout = read_layout(window)
     limits.check_format(layout.sample_rate, layout.channels, window.name)
     check_codec(layout.codec, window.name, limits)
