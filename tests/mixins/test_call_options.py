@@ -94,3 +94,15 @@ def test_the_number_of_cores_may_be_unknown(monkeypatch: pytest.MonkeyPatch) -> 
 def test_quiet_by_default(wav: str, capfd: pytest.CaptureFixture[str]) -> None:
     ToneDiarizer().diarize([wav, wav])
     assert capfd.readouterr() == ("", "")
+
+
+def test_post_processing_that_is_handed_in_is_not_changed() -> None:
+    class Bypassing(Numbers):
+        def _diarize_on_begin(self, audio: Any, diarcfg: DiarizeConfig) -> None:
+            diarcfg.postprocessing_params.onset = 0.9
+
+    given = PostProcessingParams(onset=0.7)
+    Bypassing().diarize(["1"], postprocessing_params=given)
+    Bypassing().diarize(["1"])
+    assert given == PostProcessingParams(onset=0.7)
+    assert PostProcessingParams() == Bypassing.DEFAULT_POSTPROCESSING

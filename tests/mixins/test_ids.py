@@ -132,3 +132,10 @@ def test_spaces_in_names_stay_in_ids() -> None:
     model = Names(DataLoader)
     model.diarize("a folder/two words.wav")
     assert model.ids == [["two words"]]
+
+
+def test_ids_of_one_call_are_not_those_of_the_next() -> None:
+    model = Numbers()
+    model.diarize(["1", "2"])
+    model.diarize(DataLoader(NumberDataset(["5"])))
+    assert model.ids[-1] == ["audio_0000"]

@@ -164,3 +164,29 @@ def test_the_number_of_speakers_may_come_with_a_recording(tmp_path: Path) -> Non
 def test_session_len_sec_may_be_any_number(length: Any) -> None:
     assert ToneDiarizer().diarize((SAMPLES, RATE), session_len_sec=length)[0].duration == 1.0
     assert ToneDiarizer().diarize((SAMPLES, RATE), session_len_sec=float("inf"))[0].duration == 4.0
+
+
+def test_a_manifests_offset_and_duration_are_honoured(wav: str, tmp_path: Path) -> None:
+    manifest = tmp_path / "set.json"
+    entries = [{"audio_filepath": wav, "offset": 1.0, "duration": 1.5}, {"audio_filepath": wav}]
+    manifest.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    part, whole = ToneDiarizer().diarize(manifest, batch_size=2)
+    assert turns([part, whole]) == [[(1.0, 2.0, "SPEAKER_00"), (1.5, 2.5, "SPEAKER_01")], EXPECTED]
+
+
+def test_samples_of_another_rate_keep_their_length_with_workers_too() -> None:
+    halved = tones([(0.5, 2.0, 1)], 4.0, rate=8000)
+    for workers in (0, 2):
+        results = ToneDiarizer().diarize([halved, halved], sample_rate=8000, num_workers=workers, batch_size=2)
+        assert [result.duration for result in results] == [4.0, 4.0]
+        assert [result.speakers for result in results] == [("SPEAKER_00",)] * 2
+
+
+def test_batches_reach_the_forward_on_the_models_device(held: torch.nn.Module) -> None:
+    class Elsewhere(Heard):
+        def _diarize_output_processing(self, outputs: Any, uniq_ids: list[str], diarcfg: DiarizeConfig) -> list[Any]:
+            return [(outputs[0].device.type, outputs[1].device.type)]
+
+    model = Elsewhere()
+    model.held = held.to("meta")
+    assert model.diarize((SAMPLES, RATE)) == [("meta", "meta")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import threading
 import time
@@ -204,3 +205,23 @@ def test_threads_may_share_a_model(kind: type[ToneDiarizer]) -> None:
         thread.join()
     assert results == [expected] * 24
     assert mixed_modes(model) == before
+
+
+@pytest.mark.parametrize("audio", [[], None])
+def test_empty_input_leaves_dither_and_padding_alone(audio: Any) -> None:
+    model = Heard().train()
+    with pytest.raises(ValueError, match="empty"):
+        model.diarize(audio)
+    assert (model.preprocessor.featurizer.dither, model.preprocessor.featurizer.pad_to) == (1e-5, 16)
+    assert model.training
+
+
+def test_the_log_level_and_the_memory_of_the_device_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[None] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(None))
+    level = logging.getLogger().level
+    generator = Numbers().diarize_generator(["1", "2"])
+    next(generator)
+    assert logging.getLogger().level == level
+    list(generator)
+    assert emptied == []
