@@ -57,7 +57,8 @@ class ToneDiarizer(torch.nn.Module, SpkDiarizationMixin):
         levels = self.frozen(self.dropout(spectrum[..., bins]))  # (B, T, S)
         frames = torch.arange(levels.shape[1], device=levels.device)
         valid = frames[None, :] * frame < lengths[:, None]
-        return torch.sigmoid(self.gain * (levels - 0.03)) * valid[..., None]
+        scores: torch.Tensor = torch.sigmoid(self.gain * (levels - 0.03)) * valid[..., None]
+        return scores
 
     def _diarize_output_processing(
         self, outputs: torch.Tensor, uniq_ids: list[str], diarcfg: DiarizeConfig

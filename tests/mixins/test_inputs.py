@@ -16,6 +16,8 @@ from fakes import RATE, ToneDiarizer, tones
 from nemo_style import EXPECTED, SAMPLES, Heard, NumberDataset, Numbers, turns
 from torch.utils.data import DataLoader
 
+from speakerdiar.config import DiarizeConfig
+
 RATE_MESSAGE = r"^Sample rate is not set\. Numpy audio inputs require sample_rate to be set\.$"
 
 
@@ -182,6 +184,7 @@ def test_samples_of_another_rate_keep_their_length_with_workers_too() -> None:
         assert [result.speakers for result in results] == [("SPEAKER_00",)] * 2
 
 
+@pytest.mark.parametrize("held", [torch.nn.Linear(1, 1), torch.nn.BatchNorm1d(1, affine=False)])
 def test_batches_reach_the_forward_on_the_models_device(held: torch.nn.Module) -> None:
     class Elsewhere(Heard):
         def _diarize_output_processing(self, outputs: Any, uniq_ids: list[str], diarcfg: DiarizeConfig) -> list[Any]:
