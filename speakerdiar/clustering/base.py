@@ -7,7 +7,7 @@ to it that the number of clusters is one that was asked for. A new algorithm wri
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,9 @@ ANY_COUNT = SpeakerCount()
 
 class ClustererMixin(ABC):
     """Groups embeddings by speaker. Keeps nothing between calls."""
+
+    knows_time: ClassVar[bool] = False
+    """Whether labels depend on the order of the embeddings, as turns of speech do."""
 
     def fit_predict(self, embeddings: ArrayLike, count: SpeakerCount = ANY_COUNT) -> Labels:
         """Return one label for each embedding.

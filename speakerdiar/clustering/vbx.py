@@ -9,14 +9,18 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerdiar.clustering.affinity import unit_rows
 from speakerdiar.clustering.ahc import AhcClusterer
 from speakerdiar.clustering.base import ClustererMixin, Labels
 from speakerdiar.clustering.centroids import cluster_centroids, nearest_centroid
+from speakerdiar.clustering.counts import in_order_of_appearance
+from speakerdiar.clustering.linkage import labels_of, linkage, merged_within
+from speakerdiar.clustering.micro import micro_clusters
 from speakerdiar.clustering.plda import Plda, train_plda
 from speakerdiar.config import SpeakerCount, is_count
 from speakerdiar.errors import ConfigError
@@ -171,6 +175,7 @@ class VbxClusterer(ClustererMixin):
     over time. It never splits: the threshold must be low enough to tell all speakers apart.
     """
 
+    knows_time: ClassVar[bool] = True
     plda: Plda | str | os.PathLike[str] | None = None
     """A PLDA trained on embeddings of the same model, or the file of one. None estimates one from the first clusters
     of each recording."""
@@ -178,7 +183,7 @@ class VbxClusterer(ClustererMixin):
     """The first clusters, average linkage of cosine distances, lie further apart than this."""
     fa: float = 0.2
     """Weight of the features. The greater, the more speakers."""
-    fb: float = 3.0
+    fb: float = 2.0
     """Weight of the prior of speakers. The greater, the fewer speakers."""
     loop_probability: float = 0.8
     """Chance that the next embedding is of the same speaker without a new draw; 0 leaves the order of time aside."""
@@ -187,6 +192,10 @@ class VbxClusterer(ClustererMixin):
     them; a fraction below 1 is a share, of 3 embeddings at least."""
     max_iterations: int = 15
     """The most iterations of the fit."""
+    more_thresholds: tuple[float, ...] = (0.34, 0.38, 0.42)
+    """Long recordings are fitted from these first clusters too; the fit that explains them best (ELBO) counts."""
+    long_from: int = 300
+    """Embeddings from which on a recording is long. Below it the ELBO prefers too few speakers."""
     max_exact: int = 6000
     """Above this many embeddings, the first clusters are made of weighted micro-clusters, this many at most."""
 
@@ -213,10 +222,12 @@ class VbxClusterer(ClustererMixin):
 
     def _cluster(self, embeddings: NDArray[Any], count: SpeakerCount) -> Labels:
         least_size = self.least_size(len(embeddings))
-        first = self._ahc(1).fit_predict(embeddings)
-        plda = self.plda if isinstance(self.plda, Plda) else train_plda(embeddings, first, shrinkage=OWN_SHRINKAGE)
+        starts = self._first_clusters(embeddings)
+        plda = self.plda if isinstance(self.plda, Plda) else train_plda(embeddings, starts[0], shrinkage=OWN_SHRINKAGE)
         features = plda.project(embeddings)
-        found = self._fit(features, plda.phi, strongest_clusters(embeddings, first, max(MOST_FIRST, count.least)))
+        most = max(MOST_FIRST, count.least)
+        fits = [self._fit(features, plda.phi, strongest_clusters(embeddings, start, most)) for start in starts]
+        found = max(fits, key=lambda fit: fit.elbos[-1])
         large = large_speakers(found, least_size)
         target = count.clip(len(large))
         if target <= len(large):
@@ -226,6 +237,17 @@ class VbxClusterer(ClustererMixin):
         found = self._fit(features, plda.phi, cut)
         large = large_speakers(found, 1)
         return among(found, large) if len(large) == target else cut
+
+    def _first_clusters(self, embeddings: NDArray[Any]) -> list[Labels]:
+        """Return labels of the first clusters, once for each threshold that makes others."""
+        vectors, micro = unit_rows(embeddings), np.arange(len(embeddings))
+        means, weights = vectors, np.ones(len(vectors))
+        if len(vectors) > self.max_exact:
+            micro, means, weights = micro_clusters(vectors, self.max_exact, "average", "cosine")
+        tree = linkage(means, weights, "average", "cosine")
+        thresholds = (self.threshold, *(self.more_thresholds if len(embeddings) >= self.long_from else ()))
+        cuts = {int(merges.sum()): merges for merges in (merged_within(tree, threshold) for threshold in thresholds)}
+        return [in_order_of_appearance(labels_of(tree, merges)[micro]) for merges in cuts.values()]
 
     def _fit(self, features: Matrix, phi: Matrix, labels: Labels) -> VbxResult:
         return vbx(

@@ -33,6 +33,8 @@ class EmbeddingMixin(ABC):
     """Whether vectors have length 1 (but for those of silence)."""
     windows_at_once: int = 256
     """Windows of a batch."""
+    plda_name: str = ""
+    """File in `speakerdiar.models.weights` of a PLDA trained on these vectors; "" where there is none."""
 
     @property
     @abstractmethod

@@ -57,9 +57,9 @@ _CLUSTERING = "speakerdiar.models.diarizers.clustering:ClusteringDiarizer"
 MODELS: Mapping[str, ModelInfo] = {
     "embedded": ModelInfo(
         home=_CLUSTERING,
-        about="silero VAD, GE2E embeddings, agglomerative clustering; works offline",
+        about="silero VAD, GE2E embeddings, VBx clustering; works offline",
         licence=_EMBEDDED_LICENCE,
-        paper="Wan et al. 2018, arXiv:1710.10467",
+        paper="Wan et al. 2018, arXiv:1710.10467; Landini et al. 2022, arXiv:2012.14952",
         needs=_EMBEDDED_NEEDS,
         packages=("silero-vad", "resemblyzer"),
     ),

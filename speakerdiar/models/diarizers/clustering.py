@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 from speakerdiar.annotation import Diarization, Turn
 from speakerdiar.audio import read_blocks, rereadable
 from speakerdiar.clustering import ClustererMixin, make_clusterer
-from speakerdiar.clustering.affinity import unit_rows
 from speakerdiar.clustering.centroids import cluster_centroids
 from speakerdiar.clustering.resegmentation import resegment
 from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
@@ -28,11 +27,14 @@ from speakerdiar.mixins.segmentation import SegmentationMixin
 from speakerdiar.models.diarizers.windows import WindowPlan, Windows
 from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_segmenter
+from speakerdiar.models.weights import weights_path
 from speakerdiar.postprocessing.binarize import binarize
 from speakerdiar.recording import Recording
 
 BLOCK_SECONDS = 120.0
 """Audio held at a time; windows of a block are embedded together."""
+AHC_OPTIONS: Mapping[str, Any] = {"threshold": 0.38, "min_cluster_size": 0.02}
+"""Options of AHC on embeddings like GE2E's."""
 MARGIN_SECONDS = 0.1
 """Audio kept around windows, which their features may reach into."""
 
@@ -71,10 +73,12 @@ class ClusteringDiarizer(SpkDiarizationMixin):
     Args:
         segmenter: finds speech: a name in SEGMENTERS (`silero`, `energy`) or an instance.
         embedder: turns windows into vectors: a name in EMBEDDERS (`ge2e`) or an instance.
-        clusterer: groups vectors: a name in CLUSTERERS (`ahc`, `spectral`, `nmesc`) or an instance.
+        clusterer: groups vectors: a name in CLUSTERERS (`vbx`, `ahc`, `spectral`, `nmesc`) or an instance; by default
+            `vbx` where a PLDA for the embedder comes with the package, else `ahc`.
         windows: how windows are laid over speech.
         change_cost: price of a change of speaker inside a stretch of speech, and of one between stretches, in cosine
-            similarity; (0, 0) leaves each window where it is nearest.
+            similarity, when labels are looked at once more in the order of time (`speakerdiar.clustering.resegment`).
+            Left alone are labels of clusterers that know time themselves (`vbx`).
 
     Raises:
         ConfigError: an option has a value that can't be used.
@@ -82,22 +86,21 @@ class ClusteringDiarizer(SpkDiarizationMixin):
     """
 
     DEFAULT_POSTPROCESSING: ClassVar[PostProcessingParams] = PostProcessingParams(
-        onset=0.3, offset=0.15, pad_onset=0.2, pad_offset=0.1, min_duration_on=0.4, min_duration_off=0.2
+        onset=0.3, offset=0.15, pad_onset=0.15, pad_offset=0.1, min_duration_on=0.35, min_duration_off=0.25
     )
 
     def __init__(
         self,
         segmenter: str | SegmentationMixin = "silero",
         embedder: str | EmbeddingMixin = "ge2e",
-        clusterer: str | ClustererMixin = "ahc",
+        clusterer: str | ClustererMixin | None = None,
         *,
         windows: WindowPlan | None = None,
         change_cost: tuple[float, float] = (0.1, 0.05),
     ) -> None:
         self.segmenter = make_segmenter(segmenter)
         self.embedder = make_embedder(embedder)
-        options = {"threshold": 0.36, "min_cluster_size": 3} if clusterer == "ahc" else {}
-        self.clusterer = make_clusterer(clusterer, **options)
+        self.clusterer = _clusterer(clusterer, self.embedder)
         self.windows = windows or WindowPlan(shortest=self.embedder.min_seconds)
         self.change_cost = change_cost
         if self.segmenter.sample_rate != self.embedder.sample_rate:
@@ -202,9 +205,10 @@ class ClusteringDiarizer(SpkDiarizationMixin):
             return finished(heard.recording, (), diarcfg, scores=_scores((), heard.speech, 0))
         count = speaker_count(heard.recording, diarcfg)
         labels = self.clusterer.fit_predict(heard.embeddings, count)
-        labels = resegment(heard.embeddings, labels, heard.windows.change_cost(*self.change_cost))
-        centroids = unit_rows(cluster_centroids(heard.embeddings, labels)[0]).astype(np.float32)
-        likeness = np.einsum("nd,nd->n", unit_rows(heard.embeddings), centroids[labels])
+        if not self.clusterer.knows_time:
+            labels = resegment(heard.embeddings, labels, heard.windows.change_cost(*self.change_cost))
+        centroids = _directions(cluster_centroids(heard.embeddings, labels)[0]).astype(np.float32)
+        likeness = np.einsum("nd,nd->n", _directions(heard.embeddings), centroids[labels])
         turns = heard.windows.turns(labels, np.clip(likeness, 0, 1) if diarcfg.confidence else None)
         return finished(
             heard.recording,
@@ -213,6 +217,21 @@ class ClusteringDiarizer(SpkDiarizationMixin):
             scores=_scores(turns, heard.speech, len(centroids)),
             embeddings={str(label): vector for label, vector in enumerate(centroids)},
         )
+
+
+def _clusterer(clusterer: str | ClustererMixin | None, embedder: EmbeddingMixin) -> ClustererMixin:
+    """Make the clusterer, with what is known of the embedder's vectors."""
+    if clusterer is None:
+        clusterer = "vbx" if embedder.plda_name else "ahc"
+    if clusterer == "vbx" and embedder.plda_name:
+        return make_clusterer("vbx", plda=weights_path(embedder.plda_name))
+    return make_clusterer(clusterer, **AHC_OPTIONS if clusterer == "ahc" else {})
+
+
+def _directions(vectors: NDArray[Any]) -> NDArray[Any]:
+    """Scale vectors (N, D) to length 1; those of silence stay zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
 
 
 def _scores(turns: tuple[Turn, ...], speech: FrameScores, speakers: int) -> FrameScores:

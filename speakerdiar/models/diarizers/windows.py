@@ -18,11 +18,13 @@ class WindowPlan:
         window: length of a window in seconds.
         hop: seconds between the starts of windows of one stretch, at most.
         shortest: the shortest window in seconds.
+        inset: seconds at either end of a stretch that windows keep out of: they are padding, with little voice in them.
     """
 
     window: float = 1.6
     hop: float = 0.4
     shortest: float = 0.4
+    inset: float = 0.05
 
     def halved(self) -> WindowPlan:
         """Windows half as long and twice as dense, as far as `shortest` allows."""
@@ -38,7 +40,8 @@ class WindowPlan:
         Args:
             regions: (start, end) of each stretch in seconds, (stretches, 2), sorted.
         """
-        spans = [np.zeros((0, 2)), *(self._over(start, end) for start, end in regions)]
+        inner = [(start + self.inset, end - self.inset) for start, end in regions]
+        spans = [np.zeros((0, 2)), *(self._over(start, end) for start, end in inner)]
         owners = np.repeat(np.arange(len(regions)), [len(part) for part in spans[1:]])
         return Windows(np.concatenate(spans), owners.astype(np.int64), regions)
 

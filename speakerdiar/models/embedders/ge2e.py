@@ -52,6 +52,8 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
         WeightsError: the file that it carries isn't the published one.
     """
 
+    plda_name = "ge2e_plda.npz"
+
     def __init__(
         self, *, target_dbfs: float | None = -30.0, increase_only: bool = False, windows_at_once: int = 32
     ) -> None:
