@@ -231,7 +231,8 @@ def _clusterer(clusterer: str | ClustererMixin | None, embedder: EmbeddingMixin)
 def _directions(vectors: NDArray[Any]) -> NDArray[Any]:
     """Scale vectors (N, D) to length 1; those of silence stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    scaled: NDArray[Any] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return scaled
 
 
 def _scores(turns: tuple[Turn, ...], speech: FrameScores, speakers: int) -> FrameScores:

@@ -74,6 +74,14 @@ def test_more_speakers_than_speech_allows_is_refused_with_the_reason() -> None:
         speakers(tones([(0.2, 0.8, 0)], 1.0), num_speakers=500)
 
 
+def test_windows_of_silence_inside_speech_are_no_error() -> None:
+    audio = tones([(0, 0.5078125, 0), (1.0078125, 1.1953125, 0)], 1.4953125)
+    [result] = diarizer("nmesc").diarize(audio, sample_rate=RATE, num_speakers=4, confidence=True)
+    assert len(result.speakers) == 4
+    assert {len(vector) for vector in result.embeddings.values()} == {FakeEmbedder().dimension}
+    assert all(turn.confidence is not None for turn in result)
+
+
 def test_silence_is_nobody_for_any_count() -> None:
     assert speakers(np.zeros(2 * RATE, np.float32), num_speakers=2) == 0
 
