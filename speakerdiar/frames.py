@@ -92,9 +92,7 @@ class FrameScores:
         return FrameScores(self.data[first:last], grid, self.speakers)
 
 
-def activity(
-    turns: Iterable[Turn], speakers: Sequence[str], grid: FrameGrid, frames: int
-) -> NDArray[np.bool_]:
+def activity(turns: Iterable[Turn], speakers: Sequence[str], grid: FrameGrid, frames: int) -> NDArray[np.bool_]:
     """Return who is active in which frame: bool, (frames, speakers).
 
     Turn borders go to the nearest frame border; turns of names not among `speakers` are left out.

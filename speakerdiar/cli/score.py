@@ -69,6 +69,7 @@ def score(
 
 def _read(path: Path) -> dict[str, Diarization]:
     """Return the turns of a file, or of all readable files of a folder, by recording."""
+    from speakerdiar.annotation import Diarization
     from speakerdiar.formats import is_readable, load
 
     if not path.exists():
@@ -81,7 +82,8 @@ def _read(path: Path) -> dict[str, Diarization]:
         raise ConfigError(f"{path}: no turns in this folder.")
     found: dict[str, Diarization] = {}
     for file in files:
-        for result in load(file):
+        # A file without turns says that nobody speaks; which recording it is of, its name tells.
+        for result in load(file) or [Diarization(file.stem, 0.0)]:
             if result.recording_id in found:
                 raise ConfigError(f"{file}: recording {result.recording_id!r} stands in two files of {path}.")
             found[result.recording_id] = result

@@ -179,7 +179,7 @@ class VbxClusterer(ClustererMixin):
     plda: Plda | str | os.PathLike[str] | None = None
     """A PLDA trained on embeddings of the same model, or the file of one. None estimates one from the first clusters
     of each recording."""
-    threshold: float = 0.3
+    threshold: float = 0.31
     """The first clusters, average linkage of cosine distances, lie further apart than this."""
     fa: float = 0.2
     """Weight of the features. The greater, the more speakers."""
@@ -192,10 +192,11 @@ class VbxClusterer(ClustererMixin):
     them; a fraction below 1 is a share, of 3 embeddings at least."""
     max_iterations: int = 15
     """The most iterations of the fit."""
-    more_thresholds: tuple[float, ...] = (0.34, 0.38, 0.42)
-    """Long recordings are fitted from these first clusters too; the fit that explains them best (ELBO) counts."""
     long_from: int = 300
-    """Embeddings from which on a recording is long. Below it the ELBO prefers too few speakers."""
+    """Embeddings from which on a recording is long enough for its evidence to choose among several first clusters."""
+    long_thresholds: tuple[float, ...] = (0.3, 0.34, 0.38, 0.42)
+    """Long recordings are fitted from the first clusters of each of these; the greatest evidence (ELBO) wins. Below
+    `long_from` the evidence would prefer too few speakers."""
     max_exact: int = 6000
     """Above this many embeddings, the first clusters are made of weighted micro-clusters, this many at most."""
 
@@ -205,6 +206,11 @@ class VbxClusterer(ClustererMixin):
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise ConfigError(f"{name}={value!r}: give a weight above 0.")
+        if not self.long_thresholds or not is_count(self.long_from, least=1):
+            raise ConfigError(
+                f"long_from={self.long_from!r}, long_thresholds={self.long_thresholds!r}: give a whole number, 1 or "
+                "more, and at least one threshold."
+            )
         if not 0 <= self.loop_probability < 1:
             raise ConfigError(f"loop_probability={self.loop_probability!r}: give a chance, 0 or more and below 1.")
         if not is_count(self.max_iterations, least=1):
@@ -245,7 +251,7 @@ class VbxClusterer(ClustererMixin):
         if len(vectors) > self.max_exact:
             micro, means, weights = micro_clusters(vectors, self.max_exact, "average", "cosine")
         tree = linkage(means, weights, "average", "cosine")
-        thresholds = (self.threshold, *(self.more_thresholds if len(embeddings) >= self.long_from else ()))
+        thresholds = self.long_thresholds if len(embeddings) >= self.long_from else (self.threshold,)
         cuts = {int(merges.sum()): merges for merges in (merged_within(tree, threshold) for threshold in thresholds)}
         return [in_order_of_appearance(labels_of(tree, merges)[micro]) for merges in cuts.values()]
 

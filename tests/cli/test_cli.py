@@ -206,6 +206,14 @@ def test_score_takes_folders_and_reports_what_is_missing(tmp_path: Path) -> None
     assert json.loads(done.stdout)["total"]["der"] == pytest.approx(0.5)
 
 
+def test_an_empty_file_says_that_nobody_speaks(tmp_path: Path) -> None:
+    reference = write_turns(tmp_path / "a.rttm", [("a", 0, 10, "x")])
+    (tmp_path / "hyp").mkdir()
+    (tmp_path / "hyp" / "a.rttm").write_text("")
+    report = json.loads(run("score", reference, tmp_path / "hyp", "--json").stdout)
+    assert report["total"]["der"] == 1.0
+
+
 def test_models_lists_the_table() -> None:
     rows = json.loads(run("models", "--json").stdout)
     assert [row["name"] for row in rows] == list(MODELS)

@@ -57,7 +57,9 @@ def test_every_clip_is_read_whole(clips: list[Path]) -> None:
 
 
 def test_both_decoders_agree(clips: list[Path]) -> None:
-    good, mended, short = [], [], []
+    good: list[float] = []
+    mended: list[float] = []
+    short: list[int] = []
     for path in clips:
         samples, other = load(path), by_ffmpeg(path)
         if len(samples) != len(other):

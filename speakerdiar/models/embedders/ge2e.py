@@ -41,8 +41,8 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
     samples around it that they reach; so it differs a little, in its first two frames, from the same window cut out.
 
     Args:
-        target_dbfs: level (root mean square) that each window is brought to, so that a vector doesn't depend on how loud
-            a voice was recorded; the encoder was trained near -30. None leaves windows alone.
+        target_dbfs: level (root mean square) that each window is brought to, so that a vector doesn't depend on how
+            loud a voice was recorded; the encoder was trained near -30. None leaves windows alone.
         increase_only: leave windows that are louder than the target as they are, as the encoder's own package does.
         windows_at_once: windows of a batch on each thread; changes speed and memory, never a vector.
 
