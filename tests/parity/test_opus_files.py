@@ -37,7 +37,7 @@ def by_libsndfile(path: Path) -> np.ndarray | None:
 def by_ffmpeg(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
-    return soxr.resample(samples, 48_000, RATE)
+    return np.asarray(soxr.resample(samples, 48_000, RATE))
 
 
 def difference(samples: np.ndarray, other: np.ndarray) -> float:
