@@ -4,8 +4,16 @@
 `EmbeddingMixin` of what turns windows into vectors. Clusterers keep theirs in `speakerdiar.clustering.base`.
 """
 
+from speakerdiar.config import DiarizeConfig, InternalDiarizeConfig
 from speakerdiar.mixins.batches import AudioBatch, audio_dataloader
 from speakerdiar.mixins.diarization import SpkDiarizationMixin
 from speakerdiar.mixins.results import scores_to_diarization
 
-__all__ = ["AudioBatch", "SpkDiarizationMixin", "audio_dataloader", "scores_to_diarization"]
+__all__ = [
+    "AudioBatch",
+    "DiarizeConfig",
+    "InternalDiarizeConfig",
+    "SpkDiarizationMixin",
+    "audio_dataloader",
+    "scores_to_diarization",
+]

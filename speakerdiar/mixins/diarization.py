@@ -15,7 +15,14 @@ from typing import Any, ClassVar
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from speakerdiar.config import DiarizeConfig, PostProcessingParams, checked_options, is_count, private_copy
+from speakerdiar.config import (
+    DiarizeConfig,
+    InternalDiarizeConfig,
+    PostProcessingParams,
+    checked_options,
+    is_count,
+    private_copy,
+)
 from speakerdiar.errors import ConfigError, MisplacedArgumentError, ModelError
 from speakerdiar.formats import manifest
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
@@ -25,6 +32,8 @@ from speakerdiar.postprocessing.params import load_params
 from speakerdiar.recording import Recording, as_recordings
 
 _BESIDE_PATH = ("uniq_id", "num_speakers", "rttm_filepath", "uem_filepath")
+
+__all__ = ["DiarizeConfig", "InternalDiarizeConfig", "SpkDiarizationMixin"]
 
 
 @dataclass(frozen=True)
