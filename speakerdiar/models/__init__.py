@@ -50,7 +50,7 @@ class ModelInfo:
             return False
 
 
-_EMBEDDED_LICENCE = "MIT (silero-vad), Apache-2.0 (GE2E encoder)"
+_EMBEDDED_LICENCE = "MIT (silero-vad), Apache-2.0 (GE2E encoder; PLDA, trained on CC BY 4.0 speech)"
 _EMBEDDED_NEEDS = "--no-deps resemblyzer==0.1.4"
 _CLUSTERING = "speakerdiar.models.diarizers.clustering:ClusteringDiarizer"
 
