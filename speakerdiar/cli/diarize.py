@@ -57,6 +57,7 @@ def diarize(
     for problem in missing:
         warn(problem)
     failed = len(missing)
+    stems = file_stems([recording.id for recording in recordings])
     results: list[Diarization] = []
     with FileProgress(recordings, quiet=quiet) as progress:
         diarizer = _load(model)
@@ -64,11 +65,11 @@ def diarize(
             try:
                 result = _one(diarizer, recording, config, progress)
                 result = result.exclusive if exclusive else result
-                _write(result, formats, out, plot)
+                _write(result, formats, out, plot, stems[recording.id])
                 results.append(result)
             except (SpeakerdiarError, OSError) as error:
                 failed += 1
-                warn(f"{recording.path or recording.id}: {error}")
+                warn(error, about=recording.path or recording.id)
             progress.finish(recording)
     if out is None:
         _print(results, formats[0], several=len(recordings) > 1)
@@ -125,11 +126,10 @@ def _one(
     return result
 
 
-def _write(result: Diarization, formats: list[str], out: Path | None, plot: bool) -> None:
+def _write(result: Diarization, formats: list[str], out: Path | None, plot: bool, stem: str) -> None:
     from speakerdiar import plotting
     from speakerdiar.formats import format_named
 
-    stem = file_stem(result.recording_id)
     if out is not None:
         for name in formats:
             result.save(out / f"{stem}{format_named(name).suffixes[0]}")
@@ -141,6 +141,18 @@ def file_stem(recording_id: str) -> str:
     """Return an id as a relative path that stays inside the folder it is put in (a manifest may hold any id)."""
     parts = [part for part in recording_id.replace("\\", "/").replace("\0", "").split("/") if part.strip(". ")]
     return "/".join(part.replace(":", "_") for part in parts) or "recording"
+
+
+def file_stems(recording_ids: list[str]) -> dict[str, str]:
+    """Return a path for each id, as `file_stem` does, numbered where two ids give one path."""
+    stems: dict[str, str] = {}
+    taken: set[str] = set()
+    for recording_id in recording_ids:
+        stem = file_stem(recording_id)
+        numbered = (f"{stem}#{number}" for number in range(2, len(recording_ids) + 2))
+        stems[recording_id] = stem if stem not in taken else next(name for name in numbered if name not in taken)
+        taken.add(stems[recording_id])
+    return stems
 
 
 def _print(results: list[Diarization], name: str, several: bool) -> None:

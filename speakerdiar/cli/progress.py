@@ -21,9 +21,10 @@ STAGES = 2
 """Stages that take time in most diarizers: finding speech, and telling voices apart."""
 
 
-def warn(message: object) -> None:
-    """Report a problem that doesn't end the command."""
-    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+def warn(message: object, about: str = "") -> None:
+    """Report a problem that doesn't end the command, with the name of what it is about unless it begins with that."""
+    named = not about or str(message).startswith(f"{about}:")
+    typer.secho(f"error: {message}" if named else f"error: {about}: {message}", fg=typer.colors.RED, err=True)
 
 
 def fail(error: object) -> NoReturn:
@@ -38,6 +39,7 @@ class FileProgress:
     def __init__(self, recordings: list[Recording], quiet: bool) -> None:
         self._seconds = {} if quiet else {recording.id: _seconds(recording) for recording in recordings}
         self._done = 0.0
+        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -46,9 +48,9 @@ class FileProgress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
-            disable=quiet,
+            disable=quiet or not console.is_terminal,
         )
         self._task = self._progress.add_task("Diarizing", total=sum(self._seconds.values()) or None)
 

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner, Result
 
-from speakerdiar.cli.diarize import file_stem
+from speakerdiar.cli.diarize import file_stem, file_stems
 from speakerdiar.cli.main import app
 from speakerdiar.config import DiarizeConfig, field_docs
 from speakerdiar.formats import json_doc, rttm
@@ -245,3 +245,17 @@ def test_the_module_is_the_command() -> None:
         env=environment,
     )
     assert "16000" in done.stdout
+
+
+def test_two_ids_never_share_a_file() -> None:
+    assert list(file_stems(["a:b", "a_b", "a_b#2", "../a_b"]).values()) == ["a_b", "a_b#2", "a_b#2#2", "a_b#3"]
+
+
+@needs_weights
+def test_an_error_names_its_file_once_and_logs_hold_no_blank_lines(tmp_path: Path) -> None:
+    bad = tmp_path / "empty.wav"
+    bad.touch()
+    done = run("diarize", bad)
+    assert done.exit_code == 1
+    assert done.stderr.count(str(bad)) == 1
+    assert all(done.stderr.splitlines())
