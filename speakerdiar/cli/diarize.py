@@ -43,7 +43,8 @@ def diarize(
     """Say who spoke when.
 
     Turns go to standard output, or with --out to one file a recording and format. A recording that fails is reported
-    and doesn't stop the others; the exit code is 1 if any failed.
+    and doesn't stop the others; the exit code is 1 if any failed. JSON on standard output is one document for one
+    recording, an array of documents for several.
     """
     from speakerdiar.cli.progress import FileProgress, fail, warn
 

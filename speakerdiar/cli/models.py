@@ -31,7 +31,9 @@ def models(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "here", "needs", "licence", "about")
+    table = Table()
+    for name in ("name", "here", "needs", "licence", "about"):
+        table.add_column(name, overflow="fold")
     for row in rows:
         here = "yes" if row["here"] else "no"
         table.add_row(str(row["name"]), here, str(row["needs"] or "-"), str(row["licence"]), str(row["about"]))

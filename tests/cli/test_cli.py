@@ -259,3 +259,7 @@ def test_an_error_names_its_file_once_and_logs_hold_no_blank_lines(tmp_path: Pat
     assert done.exit_code == 1
     assert done.stderr.count(str(bad)) == 1
     assert all(done.stderr.splitlines())
+
+
+def test_the_table_of_models_cuts_nothing_off() -> None:
+    assert "…" not in run("models").output
