@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,6 @@ def diarize(
         fail(error)
     for problem in missing:
         warn(problem)
-    failed = len(missing)
     stems = file_stems([recording.id for recording in recordings])
     results: list[Diarization] = []
     with FileProgress(recordings, quiet=quiet) as progress:
@@ -69,14 +69,14 @@ def diarize(
                 _write(result, formats, out, plot, stems[recording.id])
                 results.append(result)
             except (SpeakerdiarError, OSError) as error:
-                failed += 1
                 warn(error, about=recording.path or recording.id)
             progress.finish(recording)
+    asked = len(recordings) + len(missing)
     if out is None:
-        _print(results, formats[0], several=len(recordings) > 1)
+        _print(results, formats[0], several=asked > 1)
     if not quiet:
-        progress.summary(results, failed, out)
-    raise typer.Exit(1 if failed else 0)
+        progress.summary(results, asked - len(results), out)
+    raise typer.Exit(1 if len(results) < asked else 0)
 
 
 def _formats(names: str, out: Path | None) -> list[str]:
@@ -90,6 +90,8 @@ def _formats(names: str, out: Path | None) -> list[str]:
         format_named(name)
     if len(wanted) > 1 and out is None:
         raise ConfigError(f"--format {names}: several formats need a folder; add --out DIR.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file; name a folder.")
     return wanted
 
 
@@ -158,12 +160,22 @@ def file_stems(recording_ids: list[str]) -> dict[str, str]:
 
 def _print(results: list[Diarization], name: str, several: bool) -> None:
     """Write results to standard output: text one after the other; JSON as one document, or an array of them."""
+    from speakerdiar.cli.progress import fail
     from speakerdiar.formats import dumps
 
     if name == "json":
         documents = [result.to_json() for result in results]
-        if several or documents:
-            typer.echo(json.dumps(documents if several else documents[0], ensure_ascii=False))
-        return
-    for result in results:
-        typer.echo(dumps(result, name), nl=False)
+        texts = (
+            [json.dumps(documents if several else documents[0], ensure_ascii=False) + "\n"]
+            if documents or several
+            else []
+        )
+    else:
+        texts = [dumps(result, name) for result in results]
+    try:
+        for text in texts:
+            typer.echo(text, nl=False)
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # what is left in its buffer can't be written either
+        fail(RuntimeError(f"standard output: {error.strerror or error}"))

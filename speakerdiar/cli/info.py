@@ -32,6 +32,7 @@ def info(
 
 
 def _describe(file: str) -> list[dict[str, Any]]:
+    from speakerdiar.annotation import Diarization
     from speakerdiar.audio import probe
     from speakerdiar.formats import is_readable, load
 
@@ -46,5 +47,5 @@ def _describe(file: str) -> list[dict[str, Any]]:
             "speech": round(sum(segment.duration for segment in result.speech), 3),
             "overlap": round(sum(segment.duration for segment in result.overlap), 3),
         }
-        for result in load(Path(file))
+        for result in load(Path(file)) or [Diarization(Path(file).stem, 0.0)]
     ]

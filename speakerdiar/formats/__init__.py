@@ -71,7 +71,7 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "rttm": Format((".rttm",), lambda d: rttm.dumps([d]), lambda text, _, path: rttm.loads(text, path=path)),
-    "json": Format((".json",), json_doc.dumps, lambda text, _, path: [json_doc.loads(text, path=path)]),
+    "json": Format((".json",), json_doc.dumps, lambda text, _, path: json_doc.loads_all(text, path=path)),
     "csv": Format(
         (".csv",), lambda d: tables.dumps([d]), lambda text, id, path: tables.loads(text, recording_id=id, path=path)
     ),

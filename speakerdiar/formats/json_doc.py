@@ -101,10 +101,19 @@ def dumps(diarization: Diarization) -> str:
 
 def loads(text: str, *, path: object = None) -> Diarization:
     """Return the diarization that JSON text holds. Raises FormatError as `from_document` does."""
-    document = parse(text.removeprefix("\ufeff"), path=path)
-    if not isinstance(document, dict):
-        raise FormatError(f"holds a {type(document).__name__}: a diarization is one JSON object.", path=path)
-    return from_document(document, path=path)
+    return _document(parse(text.removeprefix("\ufeff"), path=path), path)
+
+
+def loads_all(text: str, *, path: object = None) -> list[Diarization]:
+    """Return the diarizations of JSON text that holds one document, or an array of them. Raises FormatError."""
+    held = parse(text.removeprefix("\ufeff"), path=path)
+    return [_document(item, path) for item in (held if isinstance(held, list) else [held])]
+
+
+def _document(held: Any, path: object) -> Diarization:
+    if not isinstance(held, dict):
+        raise FormatError(f"holds a {type(held).__name__}: a diarization is one JSON object.", path=path)
+    return from_document(held, path=path)
 
 
 def dump(diarization: Diarization, path: str | os.PathLike[str]) -> Path:

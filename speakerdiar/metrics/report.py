@@ -176,7 +176,8 @@ def _check(references: Mapping[str, Diarization], absent: Iterable[str], uems: M
         raise InputError("There is no reference to score against: give at least one recording.")
     if unscored := tuple(absent):
         raise InputError(
-            f"No hypothesis for {_listed(unscored)}: add it, or pass missing='empty' to count all of it as missed."
+            f"No hypothesis for {_listed(unscored)}: add it, or count all of it as missed "
+            "(missing='empty', on the command line --missing empty)."
         )
     if uems is not None and (without := [name for name in references if name not in uems]):
         raise InputError(f"The UEM has no regions for {_listed(without)}: add them, or score without a UEM.")

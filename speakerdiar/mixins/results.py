@@ -52,10 +52,15 @@ def finished(
         embeddings: a vector for each speaker.
     """
     seconds = recording.duration or 0.0
-    cut = tuple(replace(turn, end=min(turn.end, seconds)) for turn in turns if turn.start < seconds)
-    result = Diarization(recording.id, seconds, cut, embeddings=embeddings or {})
+    last = recording.offset + seconds
+    placed = (
+        replace(turn, start=_on_clock(turn.start, recording, last), end=_on_clock(turn.end, recording, last))
+        for turn in turns
+        if _on_clock(turn.start, recording, last) < _on_clock(turn.end, recording, last)
+    )
+    result = Diarization(recording.id, seconds, tuple(placed), recording.offset, embeddings=embeddings or {})
     names = {old: f"SPEAKER_{index:02d}" for index, old in enumerate(result.speakers)}
-    result = result.renamed(names).shifted(recording.offset)
+    result = result.renamed(names)
     if scores is None:
         return result
     moved = _renamed_scores(scores, names, recording.offset)
@@ -64,6 +69,11 @@ def finished(
         scores=moved if diarcfg.include_tensor_outputs else None,
         confidence=frame_confidence(scores) if diarcfg.confidence else None,
     )
+
+
+def _on_clock(time: float, recording: Recording, last: float) -> float:
+    """A time on the recording's clock, to the microsecond (what is finer comes of adding floats), not past its end."""
+    return min(round(time + recording.offset, 6), last)
 
 
 def speaker_count(recording: Recording, diarcfg: DiarizeConfig) -> SpeakerCount:

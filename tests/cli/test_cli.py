@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from speakerdiar.cli.diarize import file_stem, file_stems
 from speakerdiar.cli.main import app
 from speakerdiar.config import DiarizeConfig, field_docs
-from speakerdiar.formats import json_doc, rttm
+from speakerdiar.formats import json_doc, load, rttm
 from speakerdiar.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +82,27 @@ def test_several_recordings_give_an_array(clips: Path) -> None:
     assert done.exit_code == 0, done.output
     assert [document["recording_id"] for document in json.loads(done.stdout)] == ["first talk", "second"]
     assert done.stderr == ""
+
+
+@needs_weights
+def test_the_shape_of_json_follows_what_was_asked_for(clips: Path, tmp_path: Path) -> None:
+    done = run("diarize", clips / "first talk.wav", tmp_path / "missing.wav", "--format", "json", "--quiet")
+    assert done.exit_code == 1
+    [document] = json.loads(done.stdout)
+    assert document["recording_id"] == "first talk"
+    saved = tmp_path / "both.json"
+    saved.write_text(done.stdout)
+    assert [result.recording_id for result in load(saved)] == ["first talk"]
+
+
+@needs_weights
+def test_output_that_cannot_be_written_is_one_line_of_error(clips: Path) -> None:
+    command = [sys.executable, "-m", "speakerdiar", "diarize", str(clips / "first talk.wav"), "-q"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: standard output")
+    assert "Traceback" not in done.stderr
 
 
 @needs_weights
@@ -151,6 +172,7 @@ def test_a_manifest_is_a_list_of_recordings(clips: Path, tmp_path: Path) -> None
         (["--num-speakers", 0], "num_speakers=0"),
         (["--min-speakers", 3, "--max-speakers", 2], "max_speakers=2"),
         (["--channel", "left"], "--channel"),
+        (["--out", CONVERSATION], "--out"),
         (["--model", "embeded"], "'embedded'"),
     ],
 )
