@@ -33,6 +33,13 @@ def unit_rows(vectors: NDArray[Any]) -> NDArray[np.float64]:
     return np.column_stack([vectors, zero]) if zero.any() else vectors
 
 
+def directions(vectors: NDArray[Any]) -> NDArray[Any]:
+    """Scale every row of floats (N, D) to length 1; zero vectors stay, and are like nothing."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[Any] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return scaled
+
+
 def cosine_affinity(vectors: NDArray[Any]) -> Affinity:
     """Return (1 + cosine similarity) / 2, between 0 and 1, for every two rows of (N, D); float32 (N, N)."""
     units = unit_rows(vectors).astype(np.float32)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from speakerdiar.clustering.affinity import directions
 from speakerdiar.errors import ConfigError, WeightsError
 
 Matrix = NDArray[np.float64]
@@ -126,7 +127,7 @@ class Plda:
             )
         vectors = embeddings.astype(np.float64)
         for mean, matrix in zip(self.means, self.matrices, strict=True):
-            vectors = _unit(vectors - mean) @ matrix
+            vectors = directions(vectors - mean) @ matrix
         features: Matrix = vectors - self.offset
         return features
 
@@ -155,7 +156,7 @@ def train_plda(
     if embeddings.ndim != 2 or len(who) != len(embeddings) or len(who) == 0:
         raise ConfigError(f"{len(who)} speakers for embeddings of shape {embeddings.shape}: give one label a row.")
     mean = embeddings.mean(axis=0, dtype=np.float64)
-    vectors = _unit(embeddings - mean)
+    vectors = directions(embeddings - mean)
     centre = vectors.mean(axis=0)
     vectors -= centre
     sums = np.zeros((len(sizes), vectors.shape[1]))
@@ -172,9 +173,3 @@ def train_plda(
     best = np.argsort(-variances, kind="stable")[:dimension]
     matrix = axes[:, best]
     return Plda((mean,), (matrix,), centre @ matrix, np.maximum(variances[best], LEAST_BETWEEN))
-
-
-def _unit(vectors: NDArray[Any]) -> Matrix:
-    """Scale the rows to length 1; zero vectors stay."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms == 0, 1, norms), np.float64)

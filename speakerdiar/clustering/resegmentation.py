@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerdiar.clustering.affinity import unit_rows
+from speakerdiar.clustering.affinity import directions
 from speakerdiar.clustering.centroids import cluster_centroids
 from speakerdiar.clustering.counts import in_order_of_appearance
 
@@ -31,11 +31,11 @@ def resegment(
     """
     if len(labels) == 0 or labels.max() == 0:
         return labels
-    vectors = unit_rows(embeddings)
+    vectors = directions(embeddings)
     clusters = int(labels.max()) + 1
     for _ in range(rounds):
         centroids, _ = cluster_centroids(vectors, labels)
-        path = best_path(vectors @ unit_rows(centroids).T, change_cost)
+        path = best_path(vectors @ directions(centroids).T, change_cost)
         if len(np.unique(path)) < clusters or np.array_equal(path, labels):
             break
         labels = path

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from speakerdiar.clustering.affinity import directions
 from speakerdiar.config import is_count
 from speakerdiar.errors import ConfigError, InputError, ModelError
 from speakerdiar.mixins.neural import inference_state
@@ -207,9 +208,7 @@ class EmbeddingMixin(ABC):
     def _scaled(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         if not self.normalized:
             return vectors
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        scaled: NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-12)
-        return scaled
+        return directions(vectors)
 
 
 def window_power(

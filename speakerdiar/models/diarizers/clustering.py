@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from speakerdiar.annotation import Diarization, Turn
 from speakerdiar.audio import read_blocks, rereadable
 from speakerdiar.clustering import ClustererMixin, make_clusterer
+from speakerdiar.clustering.affinity import directions
 from speakerdiar.clustering.centroids import cluster_centroids
 from speakerdiar.clustering.resegmentation import resegment
 from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
@@ -207,8 +208,8 @@ class ClusteringDiarizer(SpkDiarizationMixin):
         labels = self.clusterer.fit_predict(heard.embeddings, count)
         if not self.clusterer.knows_time:
             labels = resegment(heard.embeddings, labels, heard.windows.change_cost(*self.change_cost))
-        centroids = _directions(cluster_centroids(heard.embeddings, labels)[0]).astype(np.float32)
-        likeness = np.einsum("nd,nd->n", _directions(heard.embeddings), centroids[labels])
+        centroids = directions(cluster_centroids(heard.embeddings, labels)[0]).astype(np.float32)
+        likeness = np.einsum("nd,nd->n", directions(heard.embeddings), centroids[labels])
         turns = heard.windows.turns(labels, np.clip(likeness, 0, 1) if diarcfg.confidence else None)
         return finished(
             heard.recording,
@@ -226,13 +227,6 @@ def _clusterer(clusterer: str | ClustererMixin | None, embedder: EmbeddingMixin)
     if clusterer == "vbx" and embedder.plda_name:
         return make_clusterer("vbx", plda=weights_path(embedder.plda_name))
     return make_clusterer(clusterer, **AHC_OPTIONS if clusterer == "ahc" else {})
-
-
-def _directions(vectors: NDArray[Any]) -> NDArray[Any]:
-    """Scale vectors (N, D) to length 1; those of silence stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[Any] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
-    return scaled
 
 
 def _scores(turns: tuple[Turn, ...], speech: FrameScores, speakers: int) -> FrameScores:
