@@ -93,9 +93,11 @@ class Windows:
             labels: (windows,).
             certainty: (windows,) in 0..1; a turn's confidence is the mean over its windows, by their time.
         """
+        if not len(labels):
+            return ()
         domains = self.domains()
         follows = (labels[1:] == labels[:-1]) & (domains[1:, 0] <= domains[:-1, 1])
-        heads = np.flatnonzero(np.concatenate([[True], ~follows]))[: len(labels)]
+        heads = np.flatnonzero(np.concatenate([[True], ~follows]))
         ends = domains[np.append(heads[1:], len(labels)) - 1, 1]
         confidence: list[float | None] = [None] * len(heads)
         if certainty is not None:
