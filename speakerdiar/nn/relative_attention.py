@@ -1,0 +1,90 @@
+"""Self-attention that sees how far apart frames are (Dai et al. 2019, arXiv:1901.02860, section 3.3).
+
+score(i, j) = (q_i + u) . k_j + (q_i + v) . W r(i - j), with learned u, v per head and sinusoids r. The second term is
+handed to `scaled_dot_product_attention` as a bias; it is computed for a block of queries at a time, so that memory grows
+with the length of a recording and not with its square.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+BIAS_ELEMENTS = 2**24
+"""Numbers (64 MiB) of the bias held at a time."""
+
+
+class RelativePositions(nn.Module):
+    """Sinusoids of the distances L - 1 down to -(L - 1), base 10000."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.d_model = d_model
+
+    def forward(self, length: int, like: torch.Tensor) -> torch.Tensor:
+        """Return (2 length - 1, d_model), on the device and of the type of `like`."""
+        distance = torch.arange(length - 1, -length, -1, dtype=torch.float32, device=like.device)
+        exponent = torch.arange(0, self.d_model, 2, dtype=torch.float32, device=like.device)
+        angle = distance[:, None] * torch.exp(exponent * -(math.log(10000.0) / self.d_model))
+        table = torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
+        return table.to(like.dtype)
+
+
+class RelativeAttention(nn.Module):
+    """Multi-head attention with relative positions, of all frames to all frames."""
+
+    def __init__(self, d_model: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.linear_q = nn.Linear(d_model, d_model)
+        self.linear_k = nn.Linear(d_model, d_model)
+        self.linear_v = nn.Linear(d_model, d_model)
+        self.linear_out = nn.Linear(d_model, d_model)
+        self.linear_pos = nn.Linear(d_model, d_model, bias=False)
+        self.pos_bias_u = nn.Parameter(torch.zeros(heads, d_model // heads))
+        self.pos_bias_v = nn.Parameter(torch.zeros(heads, d_model // heads))
+
+    def forward(self, x: torch.Tensor, positions: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D); see `ConformerLayer.forward` for the arguments."""
+        length = x.shape[1]
+        query = self.linear_q(x).unflatten(2, (self.heads, -1))  # (B, L, H, d)
+        key, value = (self._headed(linear(x)) for linear in (self.linear_k, self.linear_v))  # (B, H, L, d)
+        distances = self.linear_pos(positions).unflatten(1, (self.heads, -1)).permute(1, 2, 0)  # (H, d, 2 L - 1)
+        content = (query + self.pos_bias_u).transpose(1, 2)
+        place = (query + self.pos_bias_v).transpose(1, 2)
+        at_once = max(1, BIAS_ELEMENTS // (len(x) * self.heads * 2 * length))
+        parts = []
+        for first in range(0, length, at_once):
+            rows = slice(first, min(first + at_once, length))
+            bias = relative_bias(place[:, :, rows], distances, rows.start)
+            if valid is not None:
+                bias = bias.masked_fill(~valid[:, None, None, :], -torch.inf)
+            parts.append(functional.scaled_dot_product_attention(content[:, :, rows], key, value, attn_mask=bias))
+        mixed = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        out: torch.Tensor = self.linear_out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+    def _headed(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> torch.Tensor:
+    """Return what positions add to the scores of some queries, divided as SDPA divides scores: (B, H, R, L).
+
+    Args:
+        place: queries first .. first + R - 1 with their bias v, (B, H, R, d).
+        distances: projected sinusoids of L - 1 .. -(L - 1), (H, d, 2 L - 1).
+        first: index of the first query.
+    """
+    rows, length = place.shape[2], (distances.shape[2] + 1) // 2
+    # Query i meets key j at column L - 1 - i + j: rows first .. first + R - 1 need R + L - 1 columns of it.
+    start = length - first - rows
+    needed = distances[:, :, start : start + rows + length - 1]
+    scores = torch.matmul(place / math.sqrt(place.shape[3]), needed)  # (B, H, R, R + L - 1)
+    batch, heads, _, columns = scores.shape
+    # Row r begins at column R - 1 - r: going down a row and a column to the left is a stride, not a copy.
+    strides = (heads * rows * columns, rows * columns, columns - 1, 1)
+    return scores.as_strided((batch, heads, rows, length), strides, scores.storage_offset() + rows - 1)

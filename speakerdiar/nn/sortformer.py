@@ -1,0 +1,180 @@
+"""Sortformer: FastConformer frames, a transformer over them, and the chance that each speaker talks.
+
+Source: Park et al. 2024, arXiv:2409.06656. Speakers are the channels, in the order in which they are first heard.
+Parameters are named as NVIDIA's checkpoints name them. B recordings, L frames of 80 ms, S speakers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from speakerdiar.config import is_count
+from speakerdiar.errors import ConfigError
+from speakerdiar.nn.fast_conformer import FastConformer
+
+
+@dataclass(frozen=True)
+class SortformerShape:
+    """Sizes of the network; the defaults are those of `diar_streaming_sortformer_4spk-v2`."""
+
+    n_mels: int = 128
+    speakers: int = 4
+    channels: int = 256
+    """Channels of the reduction."""
+    d_model: int = 512
+    heads: int = 8
+    layers: int = 17
+    d_inner: int = 2048
+    kernel: int = 9
+    """Width of the conformer's convolution, in frames; odd."""
+    xscaling: bool = True
+    """Multiply frames by sqrt(d_model) on their way into the conformer."""
+    d_transformer: int = 192
+    transformer_heads: int = 8
+    transformer_layers: int = 18
+    transformer_inner: int = 768
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "xscaling" and not is_count(value, least=1):
+                raise ConfigError(f"{field.name}={value!r}: give a whole number, 1 or more.")
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"kernel={self.kernel}: give an odd number of frames.")
+        for width, heads in (("d_model", "heads"), ("d_transformer", "transformer_heads")):
+            if getattr(self, width) % getattr(self, heads):
+                raise ConfigError(
+                    f"{width}={getattr(self, width)} can't be divided by {heads}={getattr(self, heads)}: give a "
+                    "multiple of it."
+                )
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of all frames to all frames, without positions."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_net = nn.Linear(width, width)
+        self.key_net = nn.Linear(width, width)
+        self.value_net = nn.Linear(width, width)
+        self.out_projection = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D); `valid` (B, L) is None where all frames are there."""
+        query, key, value = (
+            net(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for net in (self.query_net, self.key_net, self.value_net)
+        )
+        mask = None if valid is None else valid[:, None, None, :]
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        out: torch.Tensor = self.out_projection(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+class TransformerFeedForward(nn.Module):
+    """Two linear layers with a rectifier between them."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.dense_in = nn.Linear(width, inner)
+        self.dense_out = nn.Linear(inner, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D)."""
+        out: torch.Tensor = self.dense_out(functional.relu(self.dense_in(x), inplace=not torch.is_grad_enabled()))
+        return out
+
+
+class TransformerLayer(nn.Module):
+    """Attention and feed-forward, each followed by the layer norm of its sum (post-LN)."""
+
+    def __init__(self, width: int, heads: int, inner: int) -> None:
+        super().__init__()
+        self.layer_norm_1 = nn.LayerNorm(width)
+        self.first_sub_layer = SelfAttention(width, heads)
+        self.layer_norm_2 = nn.LayerNorm(width)
+        self.second_sub_layer = TransformerFeedForward(width, inner)
+
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D)."""
+        x = self.layer_norm_1(x + self.first_sub_layer(x, valid))
+        normed: torch.Tensor = self.layer_norm_2(x + self.second_sub_layer(x))
+        return normed
+
+
+class Transformer(nn.Module):
+    """A stack of post-LN layers."""
+
+    def __init__(self, width: int, heads: int, inner: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(TransformerLayer(width, heads, inner) for _ in range(layers))
+
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D)."""
+        for layer in self.layers:
+            x = layer(x, valid)
+        return x
+
+
+class SortformerHead(nn.Module):
+    """What the conformer's frames pass through on their way to the transformer, and its frames on their way out."""
+
+    def __init__(self, d_model: int, width: int, speakers: int) -> None:
+        super().__init__()
+        self.encoder_proj = nn.Linear(d_model, width)
+        self.first_hidden_to_hidden = nn.Linear(width, width)
+        self.single_hidden_to_spks = nn.Linear(width, speakers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map transformer frames (B, L, D) to chances (B, L, S)."""
+        hidden = functional.relu(self.first_hidden_to_hidden(functional.relu(x)))
+        return torch.sigmoid(self.single_hidden_to_spks(hidden))
+
+
+class SortformerNetwork(nn.Module):
+    """Mel frames in, the chance that each speaker talks out.
+
+    `pre_encode` makes frames; `forward` takes frames, so that those of a speaker cache can stand in front of new ones.
+    """
+
+    def __init__(self, shape: SortformerShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.encoder = FastConformer(
+            shape.n_mels,
+            shape.channels,
+            shape.d_model,
+            shape.heads,
+            shape.layers,
+            shape.d_inner,
+            shape.kernel,
+            shape.xscaling,
+        )
+        self.transformer_encoder = Transformer(
+            shape.d_transformer, shape.transformer_heads, shape.transformer_inner, shape.transformer_layers
+        )
+        self.sortformer_modules = SortformerHead(shape.d_model, shape.d_transformer, shape.speakers)
+
+    def pre_encode(self, mels: torch.Tensor) -> torch.Tensor:
+        """Return frames (B, ceil(T / 8), D) of mel frames (B, T, n_mels), all rows of full length."""
+        frames: torch.Tensor = self.encoder.pre_encode(mels)
+        return frames
+
+    def forward(self, frames: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the chances (B, L, S) of frames (B, L, D).
+
+        Args:
+            frames: as `pre_encode` makes them.
+            lengths: frames of each row, (B,); what lies behind is not seen and gets chances of 0. None: all of them.
+        """
+        valid = None
+        if lengths is not None:
+            valid = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]  # (B, L)
+        encoded = self.sortformer_modules.encoder_proj(self.encoder(frames, valid))
+        chances: torch.Tensor = self.sortformer_modules(self.transformer_encoder(encoded, valid))
+        return chances if valid is None else chances * valid[:, :, None]
