@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from speakerdiar.audio import load
+from speakerdiar.checkpoints.installed import installed_file
 from speakerdiar.models.segmenters.silero import WEIGHTS, SileroVad
-from speakerdiar.nn.installed import installed_file
 
 
 def sequential(samples: np.ndarray) -> np.ndarray:

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from speakerdiar.checkpoints.installed import check_sha256, installed_file, load_weights
 from speakerdiar.config import is_count
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.embedding import EmbeddingMixin, window_power
 from speakerdiar.nn.frontend import MelSpectrogram
 from speakerdiar.nn.ge2e import Ge2eEncoder
-from speakerdiar.nn.installed import check_sha256, installed_file, load_weights
 from speakerdiar.nn.threads import map_over_threads
 
 WEIGHTS = "resemblyzer/pretrained.pt"

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from speakerdiar.checkpoints.installed import installed_file, load_weights
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.segmentation import SegmentationMixin
-from speakerdiar.nn.installed import installed_file, load_weights
 from speakerdiar.nn.silero import CONTEXT, FRAME, LstmState, SileroNetwork, from_silero_names
 
 # Not the safetensors file beside it: that one holds the weights of another training.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from speakerdiar.checkpoints.installed import check_sha256, installed_file, load_weights
 from speakerdiar.errors import MissingExtraError, WeightsError
-from speakerdiar.nn.installed import check_sha256, installed_file, load_weights
 
 
 def test_a_file_of_an_installed_package_is_found() -> None:
@@ -48,3 +48,13 @@ def test_every_weight_that_does_not_fit_is_named() -> None:
         load_weights(network, weights, Path("bad.pt"))
     for part in ("bad.pt", r"0.bias (3,) is missing", "2.weight (1,) is unknown", "1.weight is (1, 4), not (1, 3)"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_take_on_the_precision_of_the_network(dtype: torch.dtype) -> None:
+    network = torch.nn.BatchNorm1d(2)
+    weights = {name: torch.full_like(value, 0.5 if value.ndim else 3) for name, value in network.state_dict().items()}
+    cast = {name: value.to(dtype) for name, value in weights.items()}
+    load_weights(network, cast, Path("half"))
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, weights[name], rtol=0, atol=0)

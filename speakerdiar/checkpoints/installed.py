@@ -10,6 +10,8 @@ import torch
 
 from speakerdiar.errors import MissingExtraError, WeightsError
 
+_PIECE = 2**20
+
 
 def installed_file(distribution: str, path: str, *, extra: str, purpose: str, install: str) -> Path:
     """Find a file by its path inside an installed distribution.
@@ -28,15 +30,24 @@ def installed_file(distribution: str, path: str, *, extra: str, purpose: str, in
     return file
 
 
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits; the file is read in pieces."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
 def check_sha256(file: Path, expected: str, remedy: str) -> None:
     """Raise WeightsError, with the remedy, unless the file's SHA-256 is the expected one."""
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    found = sha256_of(file)
     if found != expected:
         raise WeightsError(f"{file} isn't the published file (SHA-256 {found}, not {expected}): {remedy}.")
 
 
 def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], file: Path) -> None:
-    """Put weights into a network; every name and shape must fit.
+    """Put weights into a network; every name and shape must fit. They take on the network's own precision.
 
     Raises:
         WeightsError: names all weights that are missing, unknown, or of another shape.
