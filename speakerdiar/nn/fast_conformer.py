@@ -74,7 +74,7 @@ class FeedForward(nn.Module):
 
 
 class ConvolutionModule(nn.Module):
-    """Gated pointwise, depthwise and pointwise convolution. In eval mode the batch norm is folded into the depthwise."""
+    """Gated pointwise, depthwise and pointwise convolution; in eval mode the batch norm is folded into the second."""
 
     def __init__(self, d_model: int, kernel: int) -> None:
         super().__init__()
@@ -96,7 +96,9 @@ class ConvolutionModule(nn.Module):
         conv, norm = self.depthwise_conv, self.batch_norm
         if self.training:
             return norm(conv(x))
-        assert norm.running_var is not None and norm.running_mean is not None and conv.bias is not None
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        assert conv.bias is not None
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         bias = (conv.bias - norm.running_mean) * scale + norm.bias
         return functional.conv1d(x, conv.weight * scale[:, None, None], bias, padding=conv.padding, groups=conv.groups)

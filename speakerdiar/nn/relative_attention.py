@@ -1,8 +1,8 @@
 """Self-attention that sees how far apart frames are (Dai et al. 2019, arXiv:1901.02860, section 3.3).
 
 score(i, j) = (q_i + u) . k_j + (q_i + v) . W r(i - j), with learned u, v per head and sinusoids r. The second term is
-handed to `scaled_dot_product_attention` as a bias; it is computed for a block of queries at a time, so that memory grows
-with the length of a recording and not with its square.
+handed to `scaled_dot_product_attention` as a bias. It is computed for a block of queries at a time: a block needs the
+distances that it sees and no others, and memory grows with the length of a recording, not with its square.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-BIAS_ELEMENTS = 2**24
-"""Numbers (64 MiB) of the bias held at a time."""
+QUERIES_AT_ONCE = 128
+"""Queries of a block. R queries to L keys take R + L - 1 distances: small blocks spare work, large ones calls."""
 
 
 class RelativePositions(nn.Module):
@@ -53,12 +53,12 @@ class RelativeAttention(nn.Module):
         query = self.linear_q(x).unflatten(2, (self.heads, -1))  # (B, L, H, d)
         key, value = (self._headed(linear(x)) for linear in (self.linear_k, self.linear_v))  # (B, H, L, d)
         distances = self.linear_pos(positions).unflatten(1, (self.heads, -1)).permute(1, 2, 0)  # (H, d, 2 L - 1)
+        distances = distances.contiguous()
         content = (query + self.pos_bias_u).transpose(1, 2)
-        place = (query + self.pos_bias_v).transpose(1, 2)
-        at_once = max(1, BIAS_ELEMENTS // (len(x) * self.heads * 2 * length))
+        place = ((query + self.pos_bias_v) / math.sqrt(query.shape[3])).transpose(1, 2).contiguous()
         parts = []
-        for first in range(0, length, at_once):
-            rows = slice(first, min(first + at_once, length))
+        for first in range(0, length, QUERIES_AT_ONCE):
+            rows = slice(first, min(first + QUERIES_AT_ONCE, length))
             bias = relative_bias(place[:, :, rows], distances, rows.start)
             if valid is not None:
                 bias = bias.masked_fill(~valid[:, None, None, :], -torch.inf)
@@ -72,10 +72,10 @@ class RelativeAttention(nn.Module):
 
 
 def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> torch.Tensor:
-    """Return what positions add to the scores of some queries, divided as SDPA divides scores: (B, H, R, L).
+    """Return what positions add to the scores of some queries: (B, H, R, L).
 
     Args:
-        place: queries first .. first + R - 1 with their bias v, (B, H, R, d).
+        place: queries first .. first + R - 1 with their bias v, divided by sqrt(d), (B, H, R, d).
         distances: projected sinusoids of L - 1 .. -(L - 1), (H, d, 2 L - 1).
         first: index of the first query.
     """
@@ -83,7 +83,7 @@ def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> t
     # Query i meets key j at column L - 1 - i + j: rows first .. first + R - 1 need R + L - 1 columns of it.
     start = length - first - rows
     needed = distances[:, :, start : start + rows + length - 1]
-    scores = torch.matmul(place / math.sqrt(place.shape[3]), needed)  # (B, H, R, R + L - 1)
+    scores = torch.matmul(place, needed)  # (B, H, R, R + L - 1)
     batch, heads, _, columns = scores.shape
     # Row r begins at column R - 1 - r: going down a row and a column to the left is a stride, not a copy.
     strides = (heads * rows * columns, rows * columns, columns - 1, 1)
