@@ -57,7 +57,8 @@ class StridingReduction(nn.Module):
         spoilt = int(first > 0)
         piece = mels[:, (first - spoilt) * REDUCTION : last * REDUCTION]
         maps = self.conv(piece[:, None].contiguous(memory_format=torch.channels_last))  # (B, C, L, n_mels / 8)
-        return self.out(maps[:, :, spoilt:].transpose(1, 2).flatten(2))
+        out: torch.Tensor = self.out(maps[:, :, spoilt:].transpose(1, 2).flatten(2))
+        return out
 
 
 class FeedForward(nn.Module):
@@ -70,7 +71,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D)."""
-        return self.linear2(functional.silu(self.linear1(x), inplace=not torch.is_grad_enabled()))
+        out: torch.Tensor = self.linear2(functional.silu(self.linear1(x), inplace=not torch.is_grad_enabled()))
+        return out
 
 
 class ConvolutionModule(nn.Module):
@@ -95,7 +97,8 @@ class ConvolutionModule(nn.Module):
     def _depthwise(self, x: torch.Tensor) -> torch.Tensor:
         conv, norm = self.depthwise_conv, self.batch_norm
         if self.training:
-            return norm(conv(x))
+            mixed: torch.Tensor = norm(conv(x))
+            return mixed
         assert norm.running_var is not None
         assert norm.running_mean is not None
         assert conv.bias is not None

@@ -50,10 +50,10 @@ class RelativeAttention(nn.Module):
     def forward(self, x: torch.Tensor, positions: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D); see `ConformerLayer.forward` for the arguments."""
         length = x.shape[1]
-        query = self.linear_q(x).unflatten(2, (self.heads, -1))  # (B, L, H, d)
-        key, value = (self._headed(linear(x)) for linear in (self.linear_k, self.linear_v))  # (B, H, L, d)
-        distances = self.linear_pos(positions).unflatten(1, (self.heads, -1)).permute(1, 2, 0)  # (H, d, 2 L - 1)
-        distances = distances.contiguous()
+        query = self._per_head(self.linear_q(x))  # (B, L, H, d)
+        key = self._per_head(self.linear_k(x)).transpose(1, 2)  # (B, H, L, d)
+        value = self._per_head(self.linear_v(x)).transpose(1, 2)
+        distances = self._per_head(self.linear_pos(positions)).permute(1, 2, 0).contiguous()  # (H, d, 2 L - 1)
         content = (query + self.pos_bias_u).transpose(1, 2)
         place = ((query + self.pos_bias_v) / math.sqrt(query.shape[3])).transpose(1, 2).contiguous()
         parts = []
@@ -67,8 +67,8 @@ class RelativeAttention(nn.Module):
         out: torch.Tensor = self.linear_out(mixed.transpose(1, 2).flatten(2))
         return out
 
-    def _headed(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+    def _per_head(self, x: torch.Tensor) -> torch.Tensor:
+        return x.view(*x.shape[:-1], self.heads, -1)
 
 
 def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> torch.Tensor:

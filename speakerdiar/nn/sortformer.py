@@ -67,7 +67,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D); `valid` (B, L) is None where all frames are there."""
         query, key, value = (
-            net(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            net(x).view(*x.shape[:2], self.heads, -1).transpose(1, 2)
             for net in (self.query_net, self.key_net, self.value_net)
         )
         mask = None if valid is None else valid[:, None, None, :]
