@@ -160,12 +160,10 @@ def pack_step(caches: Sequence[SpeakerCache], chunks: Sequence[Chunk]) -> tuple[
         The inputs, zeros behind the shorter ones: (B, L, D); and their lengths in frames: (B,) int64, on the same
         device.
     """
-    first = chunks[0].embeddings
-    lengths = [len(cache) + len(chunk.embeddings) for cache, chunk in zip(caches, chunks, strict=True)]
-    packed = first.new_zeros(len(chunks), max(lengths), first.shape[1])
-    for row, length, cache, chunk in zip(packed, lengths, caches, chunks, strict=True):
-        row[:length] = torch.cat([cache.embeddings, cache.fifo, chunk.embeddings])
-    return packed, torch.tensor(lengths, device=first.device)
+    pairs = zip(caches, chunks, strict=True)
+    rows = [torch.cat([cache.embeddings, cache.fifo, chunk.embeddings]) for cache, chunk in pairs]
+    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths
 
 
 def update_step(caches: Sequence[SpeakerCache], chunks: Sequence[Chunk], preds: torch.Tensor) -> list[torch.Tensor]:
