@@ -53,7 +53,7 @@ class Archive:
         self.limits = limits
         self._open = ExitStack()
         try:
-            self._file = self._open.enter_context(Path(path).open("rb"))
+            self._file = self._open.enter_context(Path(path).open("rb"))  # noqa: SIM115
             self._packed = self._file.read(2) == _GZIP
             self._file.seek(0)
             self._length = os.fstat(self._file.fileno()).st_size

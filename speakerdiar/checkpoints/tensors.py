@@ -45,10 +45,12 @@ def read_tensors(file: BinaryIO, size: int, limits: ArchiveLimits, name: str) ->
         found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # nothing narrower is common to what a broken pickle raises: even IndexError comes
         raise WeightsError(f"{name} is refused: {_reason(error)}. Only plain tensors are read, never code.") from error
-    return checked(found, limits, name)
+    weights = checked(found, name)
+    limits.check("max_weights_bytes", sum(value.nbytes for value in weights.values()), f"{name}: bytes of all tensors")
+    return weights
 
 
-def checked(weights: object, limits: ArchiveLimits, name: str) -> dict[str, torch.Tensor]:
+def checked(weights: object, name: str) -> dict[str, torch.Tensor]:
     """Return weights as they are, if they are a flat dict of dense tensors on the CPU, each backed by data.
 
     Raises:
@@ -56,13 +58,10 @@ def checked(weights: object, limits: ArchiveLimits, name: str) -> dict[str, torc
     """
     if not isinstance(weights, Mapping):
         raise WeightsError(f"{name} holds a {type(weights).__name__}, not tensors by name: save a state dict.")
-    total = 0
     for key, value in weights.items():
         fault = _fault(key, value)
         if fault:
             raise WeightsError(f"{name}: {key!r} {fault}: save a flat dict of dense tensors by name.")
-        total += value.nbytes
-    limits.check("max_weights_bytes", total, f"{name}: bytes of all tensors")
     return {key: value.detach() for key, value in weights.items()}
 
 
