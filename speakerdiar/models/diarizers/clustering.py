@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from speakerdiar.annotation import Diarization, Turn
-from speakerdiar.audio import read_blocks, rereadable
+from speakerdiar.audio import read_blocks
 from speakerdiar.clustering import ClustererMixin, make_clusterer
 from speakerdiar.clustering.affinity import directions
 from speakerdiar.clustering.centroids import cluster_centroids
@@ -20,8 +19,7 @@ from speakerdiar.clustering.resegmentation import resegment
 from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
 from speakerdiar.errors import ConfigError, SpeakerCountError
 from speakerdiar.frames import FrameScores, activity
-from speakerdiar.mixins import SpkDiarizationMixin
-from speakerdiar.mixins.batches import waveforms_of
+from speakerdiar.mixins.blockwise import BlockwiseDiarizationMixin, Heard, Job
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.mixins.results import finished, speaker_count
 from speakerdiar.mixins.segmentation import SegmentationMixin
@@ -30,7 +28,6 @@ from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_segmenter
 from speakerdiar.models.weights import weights_path
 from speakerdiar.postprocessing.binarize import binarize
-from speakerdiar.recording import Recording
 
 BLOCK_SECONDS = 120.0
 """Audio held at a time; windows of a block are embedded together."""
@@ -40,36 +37,21 @@ MARGIN_SECONDS = 0.1
 """Audio kept around windows, which their features may reach into."""
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A recording of a batch, with the options and the memory of its call."""
-
-    recording: Recording
-    diarcfg: DiarizeConfig
-
-    def tell(self, stage: str, artifact: Any, done: float, total: float | None) -> None:
-        """Tell the caller's hook how far this recording is."""
-        if self.diarcfg.hook is not None:
-            self.diarcfg.hook(stage, artifact, done, total)
-
-
-@dataclass(frozen=True)
-class _Heard:
+@dataclass(frozen=True, kw_only=True)
+class _Heard(Heard):
     """What the networks make of a recording: where there is speech, and a vector for each window of it."""
 
-    recording: Recording
     speech: FrameScores
     windows: Windows
     embeddings: NDArray[np.float32]
 
 
-class ClusteringDiarizer(SpkDiarizationMixin):
+class ClusteringDiarizer(BlockwiseDiarizationMixin):
     """Speech, windows, embeddings, clusters, turns: one speaker at a time, any number of speakers.
 
     The audio is read block by block, once to find speech and once to embed it, so that memory grows by little more than
     the embeddings, about 10 MB an hour. Post-processing parameters (`postprocessing_params`) are those of the speech
     scores. With an upper and a lower bound the number of speakers is met exactly, or `SpeakerCountError` says why not.
-    A DataLoader that is handed in as audio yields (waveforms (B, T), lengths (B,)) at the embedder's rate.
 
     Args:
         segmenter: finds speech: a name in SEGMENTERS (`silero`, `energy`) or an instance.
@@ -111,49 +93,18 @@ class ClusteringDiarizer(SpkDiarizationMixin):
             )
         self.sample_rate = self.embedder.sample_rate
 
-    def _diarize_input_processing(self, audio: Any, diarcfg: DiarizeConfig) -> DataLoader[Any]:
-        """Hand on the recordings themselves: they are read block by block in the forward."""
-        assert diarcfg._internal is not None
-        return self._setup_diarize_dataloader({"recordings": diarcfg._internal.recordings.values(), "diarcfg": diarcfg})
+    def _hear(self, jobs: Sequence[Job]) -> list[_Heard]:
+        return [self._hear_one(job) for job in jobs]
 
-    def _setup_diarize_dataloader(self, config: dict[str, Any]) -> DataLoader[Any]:
-        diarcfg = config["diarcfg"]
-        jobs = [_Job(recording, diarcfg) for recording in config["recordings"]]
-        return DataLoader(jobs, batch_size=diarcfg.batch_size, collate_fn=list)  # type: ignore[arg-type]
-
-    def _diarize_forward(self, batch: Any) -> Any:
-        if not (isinstance(batch, list) and all(isinstance(job, _Job) for job in batch)):
-            return batch  # from a caller's loader; the options that hearing it takes come with the next hook
-        return [self._hear(replace(job, recording=rereadable(job.recording))) for job in batch]
-
-    def _diarize_output_processing(
-        self, outputs: Any, uniq_ids: list[str], diarcfg: DiarizeConfig
-    ) -> list[Diarization]:
-        if not (isinstance(outputs, list) and all(isinstance(heard, _Heard) for heard in outputs)):
-            outputs = self._hear_rows(outputs, uniq_ids, diarcfg)
-        return [self._tell_apart(heard, diarcfg) for heard in outputs]
-
-    def _hear_rows(self, batch: Any, uniq_ids: list[str], diarcfg: DiarizeConfig) -> list[_Heard]:
-        """Hear the rows of (waveforms, lengths), whose samples are at the model's rate."""
-        assert diarcfg._internal is not None
-        known = diarcfg._internal.recordings
-        found = []
-        for id, samples in zip(uniq_ids, waveforms_of(batch), strict=True):
-            recording = known.get(id, Recording(id, samples, self.sample_rate))
-            row = replace(recording, source=samples, sample_rate=self.sample_rate, offset=0.0, channel="mix")
-            heard = self._hear(_Job(row, diarcfg))
-            found.append(replace(heard, recording=replace(recording, duration=heard.recording.duration)))
-        return found
-
-    def _hear(self, job: _Job) -> _Heard:
+    def _hear_one(self, job: Job) -> _Heard:
         speech, seconds = self._find_speech(job)
         params = job.diarcfg.postprocessing_params
         [regions] = binarize(speech.data[:, :1], params, grid=speech.grid, end=seconds)
         windows = self._enough_windows(regions, speaker_count(job.recording, job.diarcfg))
         recording = replace(job.recording, duration=seconds or None)
-        return _Heard(recording, speech, windows, self._embed(job, windows))
+        return _Heard(recording=recording, speech=speech, windows=windows, embeddings=self._embed(job, windows))
 
-    def _find_speech(self, job: _Job) -> tuple[FrameScores, float]:
+    def _find_speech(self, job: Job) -> tuple[FrameScores, float]:
         """Return the speech scores of a recording, and its length in seconds."""
         samples = 0
 
@@ -184,7 +135,7 @@ class ClusteringDiarizer(SpkDiarizationMixin):
             )
         return windows
 
-    def _embed(self, job: _Job, windows: Windows) -> NDArray[np.float32]:
+    def _embed(self, job: Job, windows: Windows) -> NDArray[np.float32]:
         """Embed the windows, reading the audio a second time, block by block."""
         rate, hop = self.sample_rate, self.embedder.hop_samples
         # Starts and lengths are rounded, not ends: windows of one length in seconds must stay of one length.
@@ -201,7 +152,7 @@ class ClusteringDiarizer(SpkDiarizationMixin):
         job.tell("embeddings", vectors, len(spans), len(spans))
         return vectors
 
-    def _tell_apart(self, heard: _Heard, diarcfg: DiarizeConfig) -> Diarization:
+    def _decide(self, heard: _Heard, diarcfg: DiarizeConfig) -> Diarization:
         if not len(heard.windows):
             return finished(heard.recording, (), diarcfg, scores=_scores((), heard.speech, 0))
         count = speaker_count(heard.recording, diarcfg)
