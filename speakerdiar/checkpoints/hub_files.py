@@ -1,0 +1,62 @@
+"""Which files of a model repository are fetched: types that can't hold code, and of those the ones a model needs."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+
+WEIGHT_SUFFIXES = (".nemo", ".safetensors", ".onnx")
+SAFE_SUFFIXES = (*WEIGHT_SUFFIXES, ".yaml", ".json", ".md")
+
+# What weights come in, best first. Each set is taken whole, and only if it is there whole.
+_FORMS = (
+    ("config.yaml", "model.safetensors"),  # our own
+    ("*.nemo",),
+    ("config.json", "*.safetensors"),  # transformers
+    ("*.onnx",),
+)
+# What is taken along where it is there.
+_BESIDE = ("README.md", "config.yaml", "config.json", "*processor_config.json", "*.safetensors.index.json")
+
+
+def is_safe(name: str) -> bool:
+    """Whether a file of this name is ever fetched: a type that holds no code, at a place inside the repository."""
+    inside = not name.startswith("/") and "\\" not in name and not {"", ".", ".."} & set(name.split("/"))
+    return inside and name.lower().endswith(SAFE_SUFFIXES)
+
+
+def is_weight(name: str) -> bool:
+    """Whether a file of this name holds weights."""
+    return name.lower().endswith(WEIGHT_SUFFIXES)
+
+
+def wanted(names: Iterable[str], patterns: Sequence[str] = ()) -> list[str]:
+    """Choose from the files of a repository.
+
+    Args:
+        names: all files.
+        patterns: names or patterns of those to take; without any, the weights in the best form on offer (our own
+            folder, `.nemo`, transformers, ONNX) and the configs and model card beside them.
+
+    Returns:
+        Safe names in order, among them at least one file of weights; nothing where there is none to take.
+    """
+    safe = sorted(name for name in names if is_safe(name))
+    chosen = _matching(safe, patterns) if patterns else _best_form(safe)
+    return chosen if any(is_weight(name) for name in chosen) else []
+
+
+def _best_form(names: Sequence[str]) -> list[str]:
+    for form in _FORMS:
+        if all(_matching(names, (pattern,)) for pattern in form):
+            return _matching(names, (*form, *_BESIDE))
+    return []
+
+
+def _matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return the names that match a pattern. A star stands for anything within one folder."""
+    return [
+        name
+        for name in names
+        if any(name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    ]
