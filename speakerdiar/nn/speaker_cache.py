@@ -130,11 +130,9 @@ class SpeakerCache:
 
     def _learn_silence(self, frames: torch.Tensor, silent: torch.Tensor) -> None:
         """Carry the running mean of silent frames on: mean_N = (mean_M * M + sum of the N - M new ones) / N."""
-        new = silent.sum()
-        total = self.silence_frames + new
-        summed = torch.where(silent.unsqueeze(1), frames, 0).sum(dim=0, dtype=torch.float32)
-        mean = (self.mean_silence * self.silence_frames + summed) / total.clamp(min=1)
-        self.mean_silence = torch.where(new > 0, mean, self.mean_silence)  # else it would drift by rounding
+        total = self.silence_frames + silent.sum()
+        new = torch.where(silent.unsqueeze(1), frames, 0).sum(dim=0, dtype=torch.float32)
+        self.mean_silence = (self.mean_silence * self.silence_frames + new) / total.clamp(min=1)
         self.silence_frames = total
 
 

@@ -185,6 +185,13 @@ def test_past_predictions_are_renewed_until_the_cache_is_full() -> None:
     assert 1.0 in held[held.index(0.0) :]  # behind the first speaker's silence
 
 
+def test_the_fifo_has_the_predictions_of_the_latest_step() -> None:
+    cache = SpeakerCache.empty(params(fifo_len=4), D)
+    cache.update(rising(1, 2), torch.full((2, 2), 0.1))
+    cache.update(rising(3, 2), torch.tensor([[0.2], [0.3], [0.4], [0.5]]).expand(4, 2))
+    assert cache.fifo_preds[:, 0].tolist() == pytest.approx([0.2, 0.3, 0.4, 0.5])
+
+
 def test_the_mean_of_silence_runs() -> None:
     cache = SpeakerCache.empty(params(fifo_len=0), 1)
     cache.update(torch.tensor([[1.0], [5.0]]), torch.tensor([[0.0, 0.1], [0.0, 0.3]]))
@@ -212,13 +219,12 @@ def test_half_precision_is_scored_in_float32() -> None:
 
 
 def test_what_is_stored_does_not_keep_the_step_alive() -> None:
-    """A day of emitted predictions must not hold a day of inputs."""
+    """A day of emitted predictions must not hold a day of inputs, nor a FIFO what has left it."""
     cache = SpeakerCache.empty(params(), D)
-    preds = torch.rand(2, 2)
-    emitted = cache.update(rising(1, 2), preds)
-    stored = [emitted, cache.fifo, cache.fifo_preds]
-    assert all(one.untyped_storage().nbytes() == one.numel() * 4 for one in stored)
-    assert emitted.data_ptr() != preds.data_ptr()
+    for first in (1, 3, 5):
+        emitted = cache.update(rising(first, 2), torch.rand(len(cache) + 3, 2))
+    for tensor in (emitted, cache.embeddings, cache.fifo, cache.fifo_preds):
+        assert tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (4, 3), (4,)])
