@@ -10,14 +10,16 @@ the types of file let through hold no code. `Snapshot.verify` hashes everything 
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speakerdiar.checkpoints.digests import git_blob_of, sha256_of
 from speakerdiar.checkpoints.hub_client import HubClient, Listing, Stated, folder_of
 from speakerdiar.checkpoints.hub_files import SAFE_SUFFIXES, is_safe, is_weight, wanted
+from speakerdiar.checkpoints.installed import sha256_of
 from speakerdiar.checkpoints.pins import CommitPin, FilePin, Pins, is_commit
 from speakerdiar.errors import ConfigError, WeightsError
 
@@ -43,6 +45,11 @@ class Snapshot:
     folder: Path
     files: Mapping[str, FilePin]
     licence: str = ""
+
+    @property
+    def cache(self) -> Path:
+        """The cache of all repositories: files of `folder` are links to somewhere in it."""
+        return self.folder.parents[2]
 
     def verify(self) -> None:
         """Hash every file.
@@ -195,7 +202,7 @@ def _checked(path: Path, client: HubClient, stated: Stated, expected: str | None
     if stated.sha256:
         _compare(path, found, stated.sha256, "what the Hub states")
     elif stated.git_blob:
-        _compare(path, git_blob_of(path), stated.git_blob, "what the Hub states")
+        _compare(path, _git_blob_of(path), stated.git_blob, "what the Hub states")
     elif not expected:
         raise WeightsError(f"{client.endpoint} doesn't state what {path.name} of {client.repo} must be: it isn't used.")
     return FilePin(path.stat().st_size, found)
@@ -205,8 +212,7 @@ def _compare(path: Path, found: str, expected: str, by: str) -> None:
     """Raise WeightsError where a file isn't what it must be, and take it out of the cache."""
     if found == expected:
         return
-    # A file of the cache is a link to where its bytes lie.
-    for each in {path.resolve(), path}:
+    for each in list(_hops(path)):
         each.unlink(missing_ok=True)
     raise WeightsError(
         f"{path} isn't {by} (its hash is {found}, not {expected}): it was removed. Pull it again; if that "
@@ -214,10 +220,24 @@ def _compare(path: Path, found: str, expected: str, by: str) -> None:
     )
 
 
+def _hops(path: Path) -> Iterator[Path]:
+    """Yield a file of the cache and what it links to, step by step: its blob, and the store that repositories share."""
+    yield path
+    while path.is_symlink():
+        path = Path(os.path.normpath(path.parent / os.readlink(path)))
+        yield path
+
+
+def _git_blob_of(path: Path) -> str:
+    """Return git's name of a small file's content: SHA-1 over `blob SIZE`, a zero byte, and the content."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def _left_by_others(client: HubClient, commit: str, asked: _Asked) -> Snapshot | None:
     """Return what other programs put into the cache. It isn't pinned, since nobody said what it must be.
 
-    The cache itself says it of large files: their bytes lie under their SHA-256.
+    The cache itself says it of large files: its link leads to a blob that is named by its SHA-256.
     """
     left = client.left_in_cache(commit)
     if left is None:
@@ -227,9 +247,10 @@ def _left_by_others(client: HubClient, commit: str, asked: _Asked) -> Snapshot |
     files = {}
     for name in names:
         path = folder / name
-        digest, stored_as = sha256_of(path), path.resolve().name
+        digest = sha256_of(path)
+        blob = Path(os.readlink(path)).name if path.is_symlink() else ""
         _compare(path, digest, asked.sha256.get(name, digest), "what speakerdiar expects")
-        _compare(path, digest, stored_as if _SHA256.fullmatch(stored_as) else digest, "what the Hub stated")
+        _compare(path, digest, blob if _SHA256.fullmatch(blob) else digest, "what the Hub stated")
         files[name] = FilePin(path.stat().st_size, digest)
     return Snapshot(client.repo, found, folder, files) if files else None
 

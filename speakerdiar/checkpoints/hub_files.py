@@ -8,15 +8,14 @@ from collections.abc import Iterable, Sequence
 WEIGHT_SUFFIXES = (".nemo", ".safetensors", ".onnx")
 SAFE_SUFFIXES = (*WEIGHT_SUFFIXES, ".yaml", ".json", ".md")
 
-# What weights come in, best first. Each set is taken whole, and only if it is there whole.
-_FORMS = (
-    ("config.yaml", "model.safetensors"),  # our own
-    ("*.nemo",),
-    ("config.json", "*.safetensors"),  # transformers
-    ("*.onnx",),
+# What weights come in, best first: files that must all be there, and those taken along where they are there.
+_CARD = "README.md"
+_FORMS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("config.yaml", "model.safetensors"), (_CARD,)),  # our own
+    (("*.nemo",), (_CARD,)),
+    (("config.json", "*.safetensors"), (_CARD, "*processor_config.json", "*.safetensors.index.json")),  # transformers
+    (("*.onnx",), (_CARD, "config.yaml", "config.json")),
 )
-# What is taken along where it is there.
-_BESIDE = ("README.md", "config.yaml", "config.json", "*processor_config.json", "*.safetensors.index.json")
 
 
 def is_safe(name: str) -> bool:
@@ -36,7 +35,7 @@ def wanted(names: Iterable[str], patterns: Sequence[str] = ()) -> list[str]:
     Args:
         names: all files.
         patterns: names or patterns of those to take; without any, the weights in the best form on offer (our own
-            folder, `.nemo`, transformers, ONNX) and the configs and model card beside them.
+            folder, `.nemo`, transformers, ONNX) and what belongs to it.
 
     Returns:
         Safe names in order, among them at least one file of weights; nothing where there is none to take.
@@ -47,9 +46,9 @@ def wanted(names: Iterable[str], patterns: Sequence[str] = ()) -> list[str]:
 
 
 def _best_form(names: Sequence[str]) -> list[str]:
-    for form in _FORMS:
-        if all(_matching(names, (pattern,)) for pattern in form):
-            return _matching(names, (*form, *_BESIDE))
+    for needed, beside in _FORMS:
+        if all(_matching(names, (pattern,)) for pattern in needed):
+            return _matching(names, (*needed, *beside))
     return []
 
 

@@ -32,6 +32,9 @@ class ModelInfo:
         needs: what brings the weights or packages that the core install lacks, as a pip requirement; "" for nothing.
         packages: distributions that must be installed.
         options: arguments of the class.
+        hub: `owner/name` of the repository on the Hugging Face Hub that has the weights; "" for none.
+        revision: its commit, or a branch that is pinned at the first pull; "" for `main`.
+        files: which of its files are fetched; by default the best form of weights on offer.
     """
 
     home: str
@@ -41,6 +44,9 @@ class ModelInfo:
     needs: str = ""
     packages: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    hub: str = ""
+    revision: str = ""
+    files: tuple[str, ...] = ()
 
     def is_here(self) -> bool:
         """Whether all that the model needs is installed."""

@@ -242,6 +242,35 @@ def test_what_other_programs_left_in_the_cache_is_used_offline(
         hub.pull(NAME)
 
 
+def share_blob(folder: Path, name: str) -> Path:
+    """Move a file's bytes to where huggingface_hub keeps those that repositories share, and return the place."""
+    blob = (folder / name).resolve()
+    store = folder.parents[2] / "blobs" / "ab" / ("ab" * 32)
+    store.parent.mkdir(parents=True)
+    blob.rename(store)
+    blob.symlink_to(os.path.relpath(store, blob.parent))
+    return store
+
+
+def test_files_that_repositories_share_are_checked_and_removed_whole(
+    server: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.add(NAME, FILES)
+    snapshot = hub.pull(NAME)
+    store = share_blob(snapshot.folder, "diarizer.nemo")
+    assert store.is_relative_to(snapshot.cache)
+    assert hub.pull(NAME) == snapshot
+    Pins().path.unlink()
+    with monkeypatch.context() as patched:
+        patched.setenv("HF_HUB_OFFLINE", "1")
+        assert hub.fetch(NAME, revision=snapshot.commit) == snapshot.folder
+    store.write_bytes(WEIGHTS[::-1])
+    with pytest.raises(WeightsError, match="isn't what the Hub states"):
+        hub.pull(NAME)
+    assert not store.exists()
+    hub.pull(NAME).verify()
+
+
 def test_arguments_that_cannot_be_used_are_refused(server: FakeHub) -> None:
     with pytest.raises(ConfigError, match=r"'diarizer.nemo' isn't the name"):
         hub.pull("diarizer.nemo")

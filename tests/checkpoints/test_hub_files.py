@@ -14,12 +14,9 @@ CARD = ["README.md", "config.json", ".gitattributes", "model.py", "pytorch_model
 @pytest.mark.parametrize(
     ("names", "chosen"),
     [
-        (["x.nemo"], ["README.md", "config.json", "x.nemo"]),
-        (
-            ["x.nemo", "model.safetensors", "config.yaml"],
-            ["README.md", "config.json", "config.yaml", "model.safetensors"],
-        ),
-        (["x.nemo", "model.safetensors"], ["README.md", "config.json", "x.nemo"]),
+        (["x.nemo"], ["README.md", "x.nemo"]),
+        (["x.nemo", "model.safetensors", "config.yaml"], ["README.md", "config.yaml", "model.safetensors"]),
+        (["x.nemo", "model.safetensors"], ["README.md", "x.nemo"]),
         (["model.safetensors"], ["README.md", "config.json", "model.safetensors"]),
         (["x.onnx"], ["README.md", "config.json", "x.onnx"]),
         (["deep/x.nemo"], []),
