@@ -49,6 +49,8 @@ def check_sha256(file: Path, expected: str, remedy: str) -> None:
 def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], file: Path) -> None:
     """Put weights into a network; every name and shape must fit. They take on the network's own precision.
 
+    A network on the `meta` device, which has no numbers of its own, takes the tensors themselves instead of copies.
+
     Raises:
         WeightsError: names all weights that are missing, unknown, or of another shape.
     """
@@ -60,4 +62,6 @@ def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], fil
     faults += [f"{name} is {given[name]}, not {wanted[name]}" for name in both]
     if faults:
         raise WeightsError(f"{file} doesn't fit {type(network).__name__}: {'; '.join(faults)}.")
-    network.load_state_dict(weights)
+    own = network.state_dict()
+    given_as = {name: value.to(own[name].dtype) for name, value in weights.items()}
+    network.load_state_dict(given_as, assign=any(value.is_meta for value in own.values()))

@@ -14,7 +14,9 @@ from speakerdiar.postprocessing.confidence import with_confidence
 from speakerdiar.recording import Recording
 
 
-def scores_to_diarization(recording: Recording, scores: FrameScores, diarcfg: DiarizeConfig) -> Diarization:
+def scores_to_diarization(
+    recording: Recording, scores: FrameScores, diarcfg: DiarizeConfig, *, subframe: int = 1
+) -> Diarization:
     """Make the result of one recording from its frame scores.
 
     Thresholds and durations are `diarcfg.postprocessing_params`. Of more columns than `max_speakers` or `num_speakers`
@@ -24,11 +26,12 @@ def scores_to_diarization(recording: Recording, scores: FrameScores, diarcfg: Di
         recording: what the scores belong to; its `duration` must be known (an `AudioBatch` knows it).
         scores: (frames, speakers), in 0..1, on a clock that starts at the recording's `offset`.
         diarcfg: the call's options.
+        subframe: equal parts that each frame is cut into (`speakerdiar.postprocessing.binarize`).
     """
     seconds = recording.duration or 0.0
     params = diarcfg.postprocessing_params or PostProcessingParams()
     kept = _most_active(scores, speaker_count(recording, diarcfg).most, params.onset)
-    turns = to_turns(kept, params, end=seconds)
+    turns = to_turns(kept, params, subframe=subframe, end=seconds)
     if diarcfg.confidence:
         turns = with_confidence(kept, turns)
     return finished(recording, turns, diarcfg, scores=kept)

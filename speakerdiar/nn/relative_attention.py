@@ -15,6 +15,7 @@ from torch.nn import functional
 
 QUERIES_AT_ONCE = 128
 """Queries of a block. R queries to L keys take R + L - 1 distances: small blocks spare work, large ones calls."""
+QUERIES_AT_ONCE_GPU = 2048
 
 
 class RelativePositions(nn.Module):
@@ -57,8 +58,9 @@ class RelativeAttention(nn.Module):
         content = (query + self.pos_bias_u).transpose(1, 2)
         place = ((query + self.pos_bias_v) / math.sqrt(query.shape[3])).transpose(1, 2).contiguous()
         parts = []
-        for first in range(0, length, QUERIES_AT_ONCE):
-            rows = slice(first, min(first + QUERIES_AT_ONCE, length))
+        at_once = QUERIES_AT_ONCE if x.device.type == "cpu" else QUERIES_AT_ONCE_GPU
+        for first in range(0, length, at_once):
+            rows = slice(first, min(first + at_once, length))
             bias = relative_bias(place[:, :, rows], distances, rows.start)
             if valid is not None:
                 bias = bias.masked_fill(~valid[:, None, None, :], -torch.inf)

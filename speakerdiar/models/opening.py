@@ -1,0 +1,126 @@
+"""Looks at what someone has (a file, a folder, a name on the Hub) and says which diarizer reads it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speakerdiar.checkpoints.checkpoint import Checkpoint
+from speakerdiar.checkpoints.folder import CONFIG, read_folder
+from speakerdiar.checkpoints.hub import fetch, is_repository
+from speakerdiar.checkpoints.nemo import read_nemo, target_of
+from speakerdiar.errors import WeightsError
+
+if TYPE_CHECKING:
+    from speakerdiar.mixins import SpkDiarizationMixin
+
+_HOME = "speakerdiar.models.diarizers"
+OWN: Mapping[str, str] = {
+    "sortformer": f"{_HOME}.sortformer:SortformerDiarizer",
+    "streaming-sortformer": f"{_HOME}.streaming_sortformer:StreamingSortformerDiarizer",
+}
+"""Names in `config.yaml` of our own format, and the classes they stand for."""
+TRANSFORMERS: Mapping[str, str] = {"nemotron3_diarization": f"{_HOME}.nemotron:NemotronDiarizer"}
+"""Values of `model_type` in `config.json` of a transformers folder."""
+SORTFORMER = "SortformerEncLabelModel"
+"""Last part of the `target` of NeMo's Sortformers."""
+
+
+def open_model(name_or_path: str | os.PathLike[str], **options: Any) -> SpkDiarizationMixin:
+    """Make the diarizer that reads these weights.
+
+    Args:
+        name_or_path: a `.nemo` file, a folder (our own format, or transformers'), or `owner/name` on the Hub.
+        options: `token` and `revision` for the Hub; all others go to the model's class.
+
+    Raises:
+        WeightsError: nothing is there, it is broken, or no model here reads it.
+    """
+    read = {name: options.pop(name) for name in ("token", "revision") if name in options}
+    place = local_place(name_or_path, **read)
+    model_type = _transformers_type(place)
+    if model_type is not None:
+        return _class(TRANSFORMERS, model_type, place).from_pretrained(place, **options)  # type: ignore[no-any-return]
+    checkpoint = read_place(place)
+    return _class(OWN, model_name(checkpoint), place).from_checkpoint(checkpoint, **options)  # type: ignore[no-any-return]
+
+
+def read_weights(name_or_path: str | os.PathLike[str], **hub: Any) -> Checkpoint:
+    """Read config and weights of a `.nemo` file, a folder of our own format, or a repository that holds one of these.
+
+    Raises:
+        WeightsError: nothing is there, or it can't be read.
+    """
+    return read_place(local_place(name_or_path, **hub))
+
+
+def local_place(name_or_path: str | os.PathLike[str], **hub: Any) -> Path:
+    """Return the file or folder that a name stands for; what isn't on this machine comes from the Hub.
+
+    Raises:
+        WeightsError: there is no such file, and the name isn't one of the Hub's.
+    """
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    name = os.fspath(name_or_path)
+    if is_repository(name) and path.suffix != ".nemo":
+        return fetch(name, **hub)
+    raise WeightsError(f"{name}: there is no such file or folder: give the path of a .nemo file or a model's folder.")
+
+
+def read_place(place: Path) -> Checkpoint:
+    """Read the weights in a file or folder; a folder may hold our own format, or a single `.nemo` file."""
+    if place.is_file():
+        return read_nemo(place)
+    if (place / CONFIG).exists():
+        return read_folder(place, links_within=_cache_of(place))
+    archives = sorted(place.glob("*.nemo"))
+    if len(archives) != 1:
+        held = ", ".join(file.name for file in archives) or "neither config.yaml nor a .nemo file"
+        raise WeightsError(f"{place} holds {held}: give the path of one .nemo file, or of a model's folder.")
+    return read_nemo(archives[0])
+
+
+def model_name(checkpoint: Checkpoint) -> str:
+    """Return the name in `OWN` of the model that a checkpoint belongs to.
+
+    Raises:
+        WeightsError: a `.nemo` file of a model that isn't supported.
+    """
+    config = checkpoint.config
+    if "model" in config and "target" not in config:
+        return str(config["model"])
+    target = target_of(config)
+    if target.rpartition(".")[2] != SORTFORMER:
+        raise WeightsError(f"{checkpoint.path} was saved by {target}: of NeMo's models, {SORTFORMER} is read here.")
+    return "streaming-sortformer" if config.get("streaming_mode") else "sortformer"
+
+
+def _class(table: Mapping[str, str], name: str, place: Path) -> Any:
+    if name not in table:
+        raise WeightsError(f"{place} holds the model {name!r}, and no model here reads it. Known: {', '.join(table)}.")
+    module, _, cls = table[name].partition(":")
+    return getattr(importlib.import_module(module), cls)
+
+
+def _transformers_type(place: Path) -> str | None:
+    """The `model_type` of a folder of transformers; None for anything else."""
+    file = place / "config.json"
+    if not file.is_file():
+        return None
+    try:
+        config = json.loads(file.read_bytes()[: 2**20])
+    except ValueError as error:
+        raise WeightsError(f"{file} can't be read as JSON ({error}): get the folder anew.") from error
+    found = config.get("model_type") if isinstance(config, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _cache_of(place: Path) -> Path | None:
+    """The repository in the Hub's cache that a snapshot belongs to, whose links lead to its other folders."""
+    return place.parents[1] if place.parent.name == "snapshots" else None
