@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from speakerdiar.mixins import SpkDiarizationMixin, audio_dataloader, scores_to_diarization
     from speakerdiar.models import load_model
     from speakerdiar.recording import Recording
+    from speakerdiar.updates import StreamingUpdate
 
 _HOMES = {
     "Diarization": "speakerdiar.annotation",
@@ -37,6 +38,7 @@ _HOMES = {
     "Segment": "speakerdiar.annotation",
     "SpeakerdiarError": "speakerdiar.errors",
     "SpkDiarizationMixin": "speakerdiar.mixins",
+    "StreamingUpdate": "speakerdiar.updates",
     "Turn": "speakerdiar.annotation",
     "audio_dataloader": "speakerdiar.mixins",
     "load": "speakerdiar.formats",
@@ -56,6 +58,7 @@ __all__ = [
     "Segment",
     "SpeakerdiarError",
     "SpkDiarizationMixin",
+    "StreamingUpdate",
     "Turn",
     "__version__",
     "audio_dataloader",

@@ -111,6 +111,8 @@ class DiarizeConfig:
     """Fewest speakers to find."""
     max_speakers: int | None = None
     """Most speakers to find."""
+    latency: Any = None
+    """Streaming preset: a name such as 1.04s, or the model's own preset object; None for the model's default."""
     confidence: bool = False
     """Attach a confidence to turns and frames."""
     progress: Any = None

@@ -103,7 +103,7 @@ def as_recordings(audio: Any, sample_rate: int | None = None) -> list[Recording]
     Raises:
         InputError: nothing was handed in, samples have no rate, or a thing is of no known kind.
     """
-    items = [audio] if _is_one(audio) else _listed(audio)
+    items = [audio] if is_one(audio) else _listed(audio)
     if not items:
         raise InputError("Input `audio` is empty: give at least one recording.")
     if sample_rate is None and any(_is_array(item) for item in items):
@@ -138,7 +138,8 @@ def id_of_path(path: str) -> str:
     return PurePath(path).stem or path
 
 
-def _is_one(audio: Any) -> bool:
+def is_one(audio: Any) -> bool:
+    """Whether this is a single recording, and not several; raise InputError for None."""
     if audio is None:
         raise InputError("Input `audio` is empty: it is None. Give a path, samples, or a list of these.")
     single = isinstance(audio, str | os.PathLike | Mapping | Recording) or _is_array(audio) or _is_file(audio)
@@ -181,7 +182,7 @@ def _from_samples(samples: Any, name: str, sample_rate: int | None) -> Recording
         raise InputError(RATE_MISSING)
     if not is_count(sample_rate, least=1):
         raise InputError(f"sample_rate={sample_rate!r}: give a rate in Hz, e.g. 16000.")
-    return Recording(name, _as_array(samples), int(sample_rate))
+    return Recording(name, as_array(samples), int(sample_rate))
 
 
 def _from_mapping(item: Mapping[str, Any], name: str, sample_rate: int | None) -> Recording:
@@ -217,7 +218,8 @@ def _is_pair(item: Any) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and _is_array(item[0]) and not _is_array(item[1])
 
 
-def _as_array(samples: Any) -> np.ndarray:
+def as_array(samples: Any) -> np.ndarray:
+    """Return samples, such as a torch tensor's, as an array; raise InputError unless it has one or two dimensions."""
     held = samples.detach().cpu() if hasattr(samples, "detach") else samples
     try:
         array = np.asarray(held)

@@ -18,6 +18,7 @@ from speakerdiar.mixins.results import scores_to_diarization
 TONES = (300.0, 700.0, 1500.0, 3100.0)
 RATE = 16000
 STEP = 0.1
+FRAME = round(STEP * RATE)
 
 
 def tones(turns: Sequence[tuple[float, float, int]], seconds: float, rate: int = RATE) -> np.ndarray:
@@ -49,16 +50,23 @@ class ToneDiarizer(torch.nn.Module, SpkDiarizationMixin):
 
     def _diarize_forward(self, batch: Any) -> torch.Tensor:
         waveforms, lengths = batch
-        frame = round(STEP * RATE)
-        missing = max(frame - waveforms.shape[1], -waveforms.shape[1] % frame)
-        padded = torch.nn.functional.pad(waveforms, (0, missing))
-        spectrum = torch.fft.rfft(padded.reshape(len(waveforms), -1, frame) / frame).abs()  # (B, T, F)
-        bins = [round(tone * STEP) for tone in TONES]
-        levels = self.frozen(self.dropout(spectrum[..., bins]))  # (B, T, S)
+        levels = self.levels(waveforms)
         frames = torch.arange(levels.shape[1], device=levels.device)
-        valid = frames[None, :] * frame < lengths[:, None]
-        scores: torch.Tensor = torch.sigmoid(self.gain * (levels - 0.03)) * valid[..., None]
+        valid = frames[None, :] * FRAME < lengths[:, None]
+        scores: torch.Tensor = self.scores(levels) * valid[..., None]
         return scores
+
+    def levels(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """Loudness of each tone in each frame: (B, samples) -> (B, T, S)."""
+        missing = max(FRAME - waveforms.shape[1], -waveforms.shape[1] % FRAME)
+        padded = torch.nn.functional.pad(waveforms, (0, missing))
+        spectrum = torch.fft.rfft(padded.reshape(len(waveforms), -1, FRAME) / FRAME).abs()  # (B, T, F)
+        bins = [round(tone * STEP) for tone in TONES]
+        levels: torch.Tensor = self.frozen(self.dropout(spectrum[..., bins]))
+        return levels
+
+    def scores(self, levels: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.gain * (levels - 0.03))
 
     def _diarize_output_processing(
         self, outputs: torch.Tensor, uniq_ids: list[str], diarcfg: DiarizeConfig

@@ -27,11 +27,7 @@ class ArrayDecoder:
     def __init__(self, samples: np.ndarray, sample_rate: int | None, name: str, limits: AudioLimits) -> None:
         if sample_rate is None:
             raise AudioError(f"{name}: {RATE_MISSING}")
-        if samples.dtype.name not in _SCALES and not np.issubdtype(samples.dtype, np.floating):
-            raise AudioError(
-                f"{name}: the scale of {samples.dtype.name} samples isn't known: give float in [-1, 1], or int8, "
-                "uint8, int16 or int32."
-            )
+        check_scale(samples, name)
         self._frames = _as_frames(samples, name)
         self._position = 0
         frames, channels = self._frames.shape
@@ -43,11 +39,7 @@ class ArrayDecoder:
         """Return the next (n, channels) float32 samples, n <= frames; none only at the end."""
         piece = self._frames[self._position : self._position + frames]
         self._position += len(piece)
-        if piece.dtype.name not in _SCALES:
-            with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, which the reader refuses
-                return piece.astype(np.float32)
-        silence, full = _SCALES[piece.dtype.name]
-        return ((piece.astype(np.float64) - silence) / full).astype(np.float32)
+        return scaled(piece)
 
     def skip(self, frames: int) -> int:
         """Move `frames` forward; return how many there were to skip."""
@@ -57,6 +49,24 @@ class ArrayDecoder:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def check_scale(samples: np.ndarray, name: str) -> None:
+    """Raise AudioError for samples of a dtype whose scale isn't known."""
+    if samples.dtype.name not in _SCALES and not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(
+            f"{name}: the scale of {samples.dtype.name} samples isn't known: give float in [-1, 1], or int8, "
+            "uint8, int16 or int32."
+        )
+
+
+def scaled(samples: np.ndarray) -> np.ndarray:
+    """Return samples of a known scale as float32, integers scaled to [-1, 1)."""
+    if samples.dtype.name not in _SCALES:
+        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, which the reader refuses
+            return samples.astype(np.float32)
+    silence, full = _SCALES[samples.dtype.name]
+    return ((samples.astype(np.float64) - silence) / full).astype(np.float32)
 
 
 def _as_frames(samples: np.ndarray, name: str) -> np.ndarray:

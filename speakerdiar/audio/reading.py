@@ -184,7 +184,7 @@ def _mono(recording: Recording, decoder: Decoder, limits: AudioLimits) -> Iterat
         if not len(frames):
             _check_complete(decoder, position, limits, name)
             return
-        mono = _mixed(frames, recording.channel)
+        mono = mixed(frames, recording.channel)
         _check_finite(mono, position, info.sample_rate, name)
         position += len(frames)
         limits.check_seconds((position - start) / info.sample_rate, name)
@@ -237,7 +237,7 @@ def _check_channel(recording: Recording, info: AudioInfo) -> None:
         )
 
 
-def _mixed(frames: np.ndarray, channel: Channel) -> np.ndarray:
+def mixed(frames: np.ndarray, channel: Channel) -> np.ndarray:
     """Return one channel, or the mean of all, of (n, channels) as (n,)."""
     if channel != "mix":
         return np.ascontiguousarray(frames[:, channel])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import Any, ClassVar
 
 from torch.utils.data import DataLoader
@@ -20,29 +17,19 @@ from speakerdiar.config import (
     InternalDiarizeConfig,
     PostProcessingParams,
     checked_options,
-    is_count,
     private_copy,
 )
-from speakerdiar.errors import ConfigError, MisplacedArgumentError, ModelError
-from speakerdiar.formats import manifest
+from speakerdiar.errors import ConfigError, InputError, MisplacedArgumentError, ModelError
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
 from speakerdiar.mixins.folding import fold
+from speakerdiar.mixins.live import is_live, stream_updates
 from speakerdiar.mixins.neural import ModelModes, inference_state, plain_tensors
+from speakerdiar.mixins.sources import CallSource, entries_with, loader_options, rate_of, source_of, write_manifest
+from speakerdiar.mixins.streaming import as_streaming
 from speakerdiar.postprocessing.params import load_params
-from speakerdiar.recording import Recording, as_recordings
-
-_BESIDE_PATH = ("uniq_id", "num_speakers", "rttm_filepath", "uem_filepath")
+from speakerdiar.recording import as_recordings
 
 __all__ = ["DiarizeConfig", "InternalDiarizeConfig", "SpkDiarizationMixin"]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What a call was given: the recordings (none where a loader was), and the loader or manifest itself."""
-
-    recordings: tuple[Recording, ...] = ()
-    loader: DataLoader[Any] | None = None
-    manifest_filepath: str | None = None
 
 
 class SpkDiarizationMixin(ABC):
@@ -123,20 +110,37 @@ class SpkDiarizationMixin(ABC):
         }
         defaults = {f.name: f.default for f in fields(DiarizeConfig)}
         given = {name: value for name, value in named.items() if value != defaults[name]}
-        return fold(self.diarize_generator(audio, override_config, **given, **config_kwargs))
+        if is_live(audio):
+            raise InputError(f"{type(audio).__name__} is live and may never end: iterate over diarize_generator(...).")
+        return fold(self._diarize_call(audio, self._diarize_config(override_config, {**given, **config_kwargs})))
 
     def diarize_generator(self, audio: Any, override_config: Any = None, **config_kwargs: Any) -> Iterator[Any]:
-        """Say who spoke when, batch by batch: yields what each batch gives as soon as it is there.
+        """Say who spoke when, batch by batch, or live: yields each result or update as soon as it is there.
 
         Takes what `diarize` takes. Bad input raises here, at the call, not at the first `next`.
 
+        With `latency=`, a name of one of the model's presets, and for a live source, it yields `StreamingUpdate`s of
+        one recording, when the model has made a step or something happened, and one at the end. Turns are on the
+        recording's clock. The recording is a path, an open file, samples or a dict; or any iterator or iterable object,
+        other than a list or tuple, of chunks of samples of any size (arrays or `SampleChunk`s), at `sample_rate` Hz or
+        at the source's own attribute of that name. A source whose attribute `is_live` is true, such as a microphone,
+        needs no `latency`.
+
         Returns:
-            A generator. Closing or dropping it at any point cleans up.
+            A generator. Closing or dropping it at any point cleans up, and closes a source of chunks.
+
+        Raises:
+            InputError, ConfigError: see `diarize`; or more than one recording, or a model that doesn't stream.
         """
         diarcfg = self._diarize_config(override_config, config_kwargs)
+        if is_live(audio) or diarcfg.latency is not None:
+            return stream_updates(as_streaming(self), audio, diarcfg)
+        return self._diarize_call(audio, diarcfg)
+
+    def _diarize_call(self, audio: Any, diarcfg: DiarizeConfig) -> Iterator[Any]:
         if isinstance(audio, Iterator) and not hasattr(audio, "read"):
             audio = list(audio)  # the hooks see it too, and an iterator can be read but once
-        source = _source_of(audio, diarcfg)
+        source = source_of(audio, diarcfg)
         return self._diarize_batches(audio, source, diarcfg)
 
     def _diarize_config(self, override_config: Any, options: Mapping[str, Any]) -> DiarizeConfig:
@@ -147,7 +151,11 @@ class SpkDiarizationMixin(ABC):
         for name, value in checked_options(type(own), options).items():
             setattr(own, name, value)
         own.validate()
+        if own.latency is not None:
+            as_streaming(self)._stream_preset(own.latency)
         own.postprocessing_params = self._diarize_postprocessing(own)
+        assert own._internal is not None
+        own._internal.target_sample_rate = rate_of(self) or own._internal.target_sample_rate
         return own
 
     def _diarize_postprocessing(self, diarcfg: DiarizeConfig) -> PostProcessingParams:
@@ -161,12 +169,11 @@ class SpkDiarizationMixin(ABC):
             return PostProcessingParams.from_mapping(given)
         raise ConfigError(f"postprocessing_params={given!r}: give PostProcessingParams or a mapping of its fields.")
 
-    def _diarize_batches(self, audio: Any, source: _Source, diarcfg: DiarizeConfig) -> Iterator[Any]:
+    def _diarize_batches(self, audio: Any, source: CallSource, diarcfg: DiarizeConfig) -> Iterator[Any]:
         internal = diarcfg._internal
         assert internal is not None
         internal.recordings = {recording.id: recording for recording in source.recordings}
         internal.manifest_filepath = source.manifest_filepath
-        internal.target_sample_rate = _rate_of(self) or internal.target_sample_rate
         if diarcfg.num_workers is None:
             diarcfg.num_workers = min(diarcfg.batch_size, max(0, (os.cpu_count() or 1) - 1))
         modes = ModelModes.of(self)
@@ -226,13 +233,13 @@ class SpkDiarizationMixin(ABC):
         internal = diarcfg._internal
         assert internal is not None
         recordings = list(internal.recordings.values())
-        config = {**_loader_options(diarcfg), "recordings": recordings}
+        config = {**loader_options(diarcfg), "recordings": recordings}
         if internal.manifest_filepath is None and any(recording.path is None for recording in recordings):
             return audio_dataloader(config)
         if internal.manifest_filepath is not None:
             return self._setup_diarize_dataloader({"manifest_filepath": internal.manifest_filepath, **config})
         if not all(recording.is_whole_file for recording in recordings):
-            path = _write_manifest([recording.manifest_entry() for recording in recordings], str(internal.temp_dir))
+            path = write_manifest([recording.manifest_entry() for recording in recordings], str(internal.temp_dir))
             return self._setup_diarize_dataloader({"manifest_filepath": path, **config})
         paths = [str(recording.path) for recording in recordings]
         return self._setup_diarize_dataloader(
@@ -246,8 +253,8 @@ class SpkDiarizationMixin(ABC):
         internal = diarcfg._internal
         assert internal is not None
         recordings = list(internal.recordings.values()) or as_recordings(audio_files)
-        _write_manifest(_told(self._input_audio_to_rttm_processing(audio_files), recordings), temp_dir)
-        return {**_loader_options(diarcfg), "paths2audio_files": audio_files, "recordings": recordings}
+        write_manifest(entries_with(self._input_audio_to_rttm_processing(audio_files), recordings), temp_dir)
+        return {**loader_options(diarcfg), "paths2audio_files": audio_files, "recordings": recordings}
 
     def _input_audio_to_rttm_processing(self, audio_files: list[str]) -> list[dict[str, Any]]:
         """Return a manifest entry, with a unique id, for each path."""
@@ -289,70 +296,6 @@ def _put_back(diarcfg: DiarizeConfig) -> None:
     if internal is not None and internal.touched is not None:
         internal.touched.restore()
         internal.touched = None
-
-
-def _source_of(audio: Any, diarcfg: DiarizeConfig) -> _Source:
-    """Check what was handed in, and put it in one shape, without opening any audio."""
-    if isinstance(audio, DataLoader):
-        return _Source(loader=audio)
-    path = _manifest_path(audio)
-    if path is None:
-        return _Source(tuple(_limited(as_recordings(audio, diarcfg.sample_rate), diarcfg)))
-    # A manifest that isn't there may still mean something to a model's own loader: it answers for it.
-    recordings = manifest.load(path) if os.path.exists(path) else []
-    return _Source(tuple(_limited(recordings, diarcfg)), manifest_filepath=path)
-
-
-def _manifest_path(audio: Any) -> str | None:
-    single = audio[0] if isinstance(audio, list | tuple) and len(audio) == 1 else audio
-    if not isinstance(single, str | os.PathLike):
-        return None
-    path = os.fspath(single)
-    return path if path.endswith((".json", ".jsonl")) else None
-
-
-def _rate_of(model: object) -> int | None:
-    """The rate that a model takes, where it says so."""
-    rate = getattr(getattr(model, "preprocessor", None), "_sample_rate", None) or getattr(model, "sample_rate", None)
-    return int(rate) if rate is not None and is_count(rate, least=1) else None
-
-
-def _limited(recordings: Sequence[Recording], diarcfg: DiarizeConfig) -> list[Recording]:
-    longest = float(diarcfg.session_len_sec)
-    if longest in (-1, math.inf):
-        return list(recordings)
-    return [replace(r, duration=min(longest, longest if r.duration is None else r.duration)) for r in recordings]
-
-
-def _loader_options(diarcfg: DiarizeConfig) -> dict[str, Any]:
-    internal = diarcfg._internal
-    assert internal is not None
-    return {
-        "batch_size": diarcfg.batch_size,
-        "num_workers": diarcfg.num_workers,
-        "temp_dir": internal.temp_dir,
-        "session_len_sec": diarcfg.session_len_sec,
-        "sample_rate": internal.target_sample_rate,
-    }
-
-
-def _told(entries: Sequence[Mapping[str, Any]], recordings: Sequence[Recording]) -> list[Mapping[str, Any]]:
-    """The entries of paths, with what the call knows of each recording beside its path."""
-    if len(entries) != len(recordings):
-        return list(entries)
-    told = ({name: r.manifest_entry()[name] for name in _BESIDE_PATH} for r in recordings)
-    return [{**e, **{k: v for k, v in more.items() if v is not None}} for e, more in zip(entries, told, strict=True)]
-
-
-def _write_manifest(entries: Sequence[Mapping[str, Any]], temp_dir: str) -> str:
-    path = Path(temp_dir) / "manifest.json"
-    path.write_text("".join(json.dumps(entry, default=_plain) + "\n" for entry in entries), encoding="utf-8")
-    return str(path)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON lacks, as what it has: numpy's numbers and paths."""
-    return value.item() if hasattr(value, "item") else os.fspath(value)
 
 
 def _to_dataclass(config: Any) -> Any:
