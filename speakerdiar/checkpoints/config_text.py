@@ -22,7 +22,15 @@ _MEANT_AS_TEXT = {f"{_CORE}timestamp", f"{_CORE}value"}  # 2026-11-21 and =
 _EXPONENT = (f"{_CORE}float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789"))
 _Loader: Any = type("_Loader", (yaml.SafeLoader,), {})
 _Loader.add_implicit_resolver(*_EXPONENT)
-_Dumper: Any = type("_Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+_WRITTEN = (type(None), str, bool, int, float, list, tuple, dict, None)  # None stands for all else, which is refused
+_Dumper: Any = type(
+    "_Dumper",
+    (yaml.SafeDumper,),
+    {
+        "ignore_aliases": lambda self, data: True,
+        "yaml_representers": {kind: yaml.SafeDumper.yaml_representers[kind] for kind in _WRITTEN},
+    },
+)
 _Dumper.add_implicit_resolver(*_EXPONENT)
 
 # What PyYAML raises for odd text besides its own errors: int("0b_"), bool("maybe"), brackets 10,000 deep.
@@ -64,7 +72,8 @@ def format_config(config: Mapping[str, Any]) -> bytes:
         ConfigError: a value that isn't plain, such as an array.
     """
     try:
-        text = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        # Beyond ASCII all is escaped: PyYAML writes some line breaks in a way that it doesn't read.
+        text = yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=120)
     except (yaml.YAMLError, RecursionError) as error:
         reason = _reason(error)
         raise ConfigError(f"The config can't be written ({reason}): keep to dicts, lists, text and numbers.") from error

@@ -21,7 +21,8 @@ import torch
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.config_text import format_config, parse_config
-from speakerdiar.checkpoints.installed import check_sha256, sha256_of
+from speakerdiar.checkpoints.digests import sha256_of
+from speakerdiar.checkpoints.installed import check_sha256
 from speakerdiar.checkpoints.limits import ArchiveLimits
 from speakerdiar.checkpoints.tensors import checked
 from speakerdiar.errors import ConfigError, WeightsError
@@ -143,9 +144,7 @@ def _check_config(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"The config's `model` is {config.get('model')!r}: give the name of a model.")
     refused = [key for key in config if key in _OURS or not isinstance(key, str)]
     if refused:
-        raise ConfigError(
-            f"The config has the key {refused[0]!r}: keys are text, and {', '.join(_OURS)} are the folder's."
-        )
+        raise ConfigError(f"The config has the key {refused[0]!r}: keys are text but {' and '.join(_OURS)}.")
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
