@@ -58,7 +58,7 @@ def binarize(
     if not is_count(subframe, least=1):
         raise ConfigError(f"subframe={subframe!r}: give a whole number, 1 or more.")
     parts = subframe if params.offset > params.onset else 1  # without toggles, parts of a frame are all alike
-    active = talking(_as_columns(scores), float(params.onset), float(params.offset), parts)
+    active = talking(as_columns(scores), float(params.onset), float(params.offset), parts)
     found = []
     for column in active.T:
         edges = runs(column) * (subframe // parts)
@@ -84,15 +84,26 @@ def to_turns(
     return tuple(sorted(Turn(start, stop, speaker) for speaker, rows in named for start, stop in rows.tolist()))
 
 
-def talking(scores: NDArray[Any], onset: float, offset: float, subframe: int = 1) -> NDArray[np.bool_]:
-    """Return when each speaker talks: bool, (frames * subframe, speakers). All are silent before the first frame.
+def talking(
+    scores: NDArray[Any], onset: float, offset: float, subframe: int = 1, before: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Return when each speaker talks: bool, (frames * subframe, speakers).
 
     The thresholds are rounded to the precision of `scores` (frames, speakers), as torch does.
+
+    Args:
+        scores: (frames, speakers).
+        onset: score above which a speaker starts.
+        offset: score below which a speaker stops.
+        subframe: equal parts that each frame is cut into.
+        before: who talks before the first frame, (speakers,): where a stream goes on. None: all are silent.
     """
     rows = np.ascontiguousarray(scores.T)
-    # A frame in front that switches everyone off: whatever is looked for further back is found there.
-    switch = [np.pad(np.repeat(side, subframe, axis=1), ((0, 0), (1, 0))) for side in (rows > onset, rows < offset)]
-    above, below = switch
+    # A frame in front that sets everyone's state: whatever is looked for further back is found there.
+    above, below = np.zeros((2, len(rows), rows.shape[1] * subframe + 1), dtype=bool)
+    above[:, 1:] = np.repeat(rows > onset, subframe, axis=1)
+    below[:, 1:] = np.repeat(rows < offset, subframe, axis=1)
+    above[:, 0] = False if before is None else before
     parity = np.logical_xor.accumulate(above & below, axis=1)
     decided = above ^ below
     decided[:, 0] = True
@@ -111,7 +122,8 @@ def filter_durations(segments: NDArray[np.float64], params: PostProcessingParams
     return algebra.drop_short(algebra.fill_gaps(merged, params.min_duration_off), params.min_duration_on)
 
 
-def _as_columns(scores: NDArray[Any]) -> NDArray[Any]:
+def as_columns(scores: NDArray[Any]) -> NDArray[Any]:
+    """Return scores as (frames, speakers), also those of one speaker. Raises InputError for other shapes and NaN."""
     array = np.asarray(scores)
     if array.ndim not in (1, 2):
         raise InputError(f"Scores have shape {array.shape}: give (frames,) or (frames, speakers).")

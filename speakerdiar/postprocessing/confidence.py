@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from speakerdiar.annotation import Turn
 from speakerdiar.errors import InputError
-from speakerdiar.frames import FrameScores
+from speakerdiar.frames import FrameGrid, FrameScores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,13 +32,24 @@ def turn_confidence(scores: FrameScores, turns: Sequence[Turn]) -> NDArray[np.fl
         raise InputError(f"There are no frames to score {len(turns)} turns with.")
     column = _columns(scores, turns)
     times = np.array([(turn.start, turn.end) for turn in turns])
-    first, last = np.clip(scores.grid.border(times), 0, frames).T
-    middle = np.clip(scores.grid.index(times.mean(axis=1)), 0, frames - 1)
-    empty = last <= first
-    first, last = np.where(empty, middle, first), np.where(empty, middle + 1, last)
+    first, last = frames_of(times, scores.grid, frames)
     total = np.zeros((frames + 1, scores.data.shape[1]))
     np.cumsum(scores.data, axis=0, dtype=np.float64, out=total[1:])
     return np.asarray((total[last, column] - total[first, column]) / (last - first))
+
+
+def frames_of(times: NDArray[np.float64], grid: FrameGrid, frames: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the frames that `turn_confidence` looks at: first and last + 1, each (turns,).
+
+    Args:
+        times: start and end of each turn in seconds, (turns, 2).
+        grid: where the frames lie.
+        frames: how many there are, 1 or more.
+    """
+    first, last = np.clip(grid.border(times), 0, frames).T
+    middle = np.clip(grid.index(times.mean(axis=1)), 0, frames - 1)
+    empty = last <= first
+    return np.where(empty, middle, first), np.where(empty, middle + 1, last)
 
 
 def with_confidence(scores: FrameScores, turns: Sequence[Turn]) -> tuple[Turn, ...]:

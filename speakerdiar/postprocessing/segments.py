@@ -55,9 +55,11 @@ def _joined(
     segments: NDArray[np.float64], close: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 ) -> NDArray[np.float64]:
     """Sort by start and join each segment to the ones before it where `close` holds for the gap between them."""
+    if len(segments) < 2:
+        return segments  # nothing to join: live use comes by here most of the time
     rows = segments[np.argsort(segments[:, 0], kind="stable")]
     ends = np.maximum.accumulate(rows[:, 1])
     apart = ~close(rows[1:, 0] - ends[:-1])
-    first = np.concatenate((np.full(len(rows[:1]), True), apart))
-    last = np.concatenate((apart, np.full(len(rows[:1]), True)))
+    first = np.concatenate(([True], apart))
+    last = np.concatenate((apart, [True]))
     return np.stack([rows[first, 0], ends[last]], axis=1)
