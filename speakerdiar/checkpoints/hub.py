@@ -10,16 +10,15 @@ the types of file let through hold no code. `Snapshot.verify` hashes everything 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from speakerdiar.checkpoints.digests import git_blob_of, sha256_of
 from speakerdiar.checkpoints.hub_client import HubClient, Listing, Stated, folder_of
 from speakerdiar.checkpoints.hub_files import SAFE_SUFFIXES, is_safe, is_weight, wanted
-from speakerdiar.checkpoints.installed import sha256_of
 from speakerdiar.checkpoints.pins import CommitPin, FilePin, Pins, is_commit
 from speakerdiar.errors import ConfigError, WeightsError
 
@@ -202,7 +201,7 @@ def _checked(path: Path, client: HubClient, stated: Stated, expected: str | None
     if stated.sha256:
         _compare(path, found, stated.sha256, "what the Hub states")
     elif stated.git_blob:
-        _compare(path, _git_blob_of(path), stated.git_blob, "what the Hub states")
+        _compare(path, git_blob_of(path), stated.git_blob, "what the Hub states")
     elif not expected:
         raise WeightsError(f"{client.endpoint} doesn't state what {path.name} of {client.repo} must be: it isn't used.")
     return FilePin(path.stat().st_size, found)
@@ -226,12 +225,6 @@ def _hops(path: Path) -> Iterator[Path]:
     while path.is_symlink():
         path = Path(os.path.normpath(path.parent / os.readlink(path)))
         yield path
-
-
-def _git_blob_of(path: Path) -> str:
-    """Return git's name of a small file's content: SHA-1 over `blob SIZE`, a zero byte, and the content."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _left_by_others(client: HubClient, commit: str, asked: _Asked) -> Snapshot | None:
