@@ -13,11 +13,11 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speakerdiar.checkpoints.digests import sha256_of
 
 from speakerdiar.checkpoints import folder as folders
 from speakerdiar.checkpoints.config_text import format_config
 from speakerdiar.checkpoints.folder import ModelCard, read_folder, write_folder
+from speakerdiar.checkpoints.installed import sha256_of
 from speakerdiar.checkpoints.limits import ArchiveLimits
 from speakerdiar.errors import ConfigError, WeightsError
 
