@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from speakerdiar import __version__
-from speakerdiar.cli import diarize, info, models, score
+from speakerdiar.cli import convert, diarize, info, models, score
 
 app = typer.Typer(
     name="speakerdiar",
@@ -19,7 +19,8 @@ app = typer.Typer(
 )
 app.command("diarize")(diarize.diarize)
 app.command("score")(score.score)
-app.command("models")(models.models)
+app.add_typer(models.app, name="models")
+app.command("convert")(convert.convert)
 app.command("info")(info.info)
 
 

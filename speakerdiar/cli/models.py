@@ -1,30 +1,42 @@
-"""`speakerdiar models`: what can be loaded."""
+"""`speakerdiar models`: what can be loaded, what a weight file is, and weights from the Hub."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from speakerdiar.errors import ConfigError, MissingExtraError, SpeakerdiarError, UnknownModelError, closest
 
-def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """List the models: what they are, their licence, and whether all that they need is installed here."""
+if TYPE_CHECKING:
+    from speakerdiar.checkpoints.hub import Snapshot
+    from speakerdiar.models import ModelInfo
+
+app = typer.Typer(help="Say what can be loaded; fetch weights; look into weight files.", invoke_without_command=True)
+
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+_Revision = Annotated[str | None, typer.Option(help="Commit, branch or tag, in place of the model's own.")]
+
+
+@app.callback()
+def models(context: typer.Context, as_json: _AsJson = False) -> None:
+    """List the models, or pull and look into weights."""
+    if context.invoked_subcommand is None:
+        list_models(as_json)
+    elif as_json:
+        fail(ConfigError(f"--json before {context.invoked_subcommand}: write it after."))
+
+
+@app.command("list")
+def list_models(as_json: _AsJson = False) -> None:
+    """List the models: what they are, their licence, and whether all that they need is here."""
     from speakerdiar.models import MODELS
 
-    rows = [
-        {
-            "name": name,
-            "here": info.is_here(),
-            "needs": info.needs,
-            "licence": info.licence,
-            "about": info.about,
-            "paper": info.paper,
-        }
-        for name, info in MODELS.items()
-    ]
+    try:
+        rows = [_row(name, info) for name, info in MODELS.items()]
+    except SpeakerdiarError as error:
+        fail(error)
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
@@ -32,9 +44,140 @@ def models(
     from rich.table import Table
 
     table = Table()
-    for name in ("name", "here", "needs", "licence", "about"):
-        table.add_column(name, overflow="fold")
+    for column in ("name", "here", "needs", "licence", "about"):
+        table.add_column(column, overflow="fold")
     for row in rows:
         here = "yes" if row["here"] else "no"
         table.add_row(str(row["name"]), here, str(row["needs"] or "-"), str(row["licence"]), str(row["about"]))
     Console().print(table)
+
+
+@app.command("pull")
+def pull_model(
+    name: Annotated[str, typer.Argument(help="A model of the list, or any repository on the Hub as owner/name.")],
+    token: Annotated[
+        str | None, typer.Option(help="Token for gated repositories; better set HF_TOKEN, which others can't see.")
+    ] = None,
+    revision: _Revision = None,
+    update: Annotated[bool, typer.Option("--update", help="Move the pin to where the branch stands now.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch again what is here already.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> None:
+    """Fetch weights from the Hub, check them, and pin the commit that every later load takes."""
+    from speakerdiar.checkpoints import hub
+
+    try:
+        repo, asked, licence = _repository(name, revision)
+        found = hub.pull(repo, token=token, licence=licence, force=force, update=update, **asked)
+    except SpeakerdiarError as error:
+        fail(error)
+    _print(_facts(found, licence), as_json)
+
+
+@app.command("info")
+def model_info(
+    name: Annotated[str, typer.Argument(help="A .nemo file, a model's folder, or a model that was pulled.")],
+    revision: _Revision = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> None:
+    """Say what weights are: model, size, speakers, latencies, licence, SHA-256, and whether they would load.
+
+    Files that were pulled are hashed again: one that has changed since is reported and removed.
+    """
+    from pathlib import Path
+
+    from speakerdiar.checkpoints import hub
+    from speakerdiar.cli.weights_info import describe
+
+    try:
+        if Path(name).exists():
+            facts = describe(Path(name))
+        else:
+            repo, asked, licence = _repository(name, revision)
+            found = hub.cached(repo, **asked)
+            if found is None:
+                raise UnknownModelError(f"{repo} isn't on this machine: run `speakerdiar models pull {name}` first.")
+            found.verify()
+            facts = {**describe(found.folder, found.files), **_facts(found, licence)}
+    except SpeakerdiarError as error:
+        fail(error)
+    _print(facts, as_json)
+
+
+def fail(error: object) -> NoReturn:
+    """Report a problem that ends the command."""
+    from speakerdiar.cli.progress import fail as fail_with
+
+    fail_with(error)
+
+
+def _row(name: str, info: ModelInfo) -> dict[str, Any]:
+    pulled = not info.hub or _is_pulled(info)
+    needs = [info.needs] if info.needs else []
+    return {
+        "name": name,
+        "here": info.is_here() and pulled,
+        "needs": "; ".join(needs if pulled else [*needs, f"speakerdiar models pull {name}"]),
+        "licence": info.licence,
+        "about": info.about,
+        "paper": info.paper,
+        "hub": info.hub,
+    }
+
+
+def _is_pulled(info: ModelInfo) -> bool:
+    from speakerdiar.checkpoints import hub
+
+    try:
+        return hub.cached(info.hub, revision=info.revision or None, files=info.files) is not None
+    except MissingExtraError:
+        return False
+
+
+def _repository(name: str, revision: str | None) -> tuple[str, dict[str, Any], str]:
+    """Return a model's repository, what of it is asked for, and its licence where the table has one."""
+    from speakerdiar.checkpoints import hub
+    from speakerdiar.models import MODELS
+
+    info = MODELS.get(name) or next((info for info in MODELS.values() if info.hub and info.hub == name), None)
+    if info is None and not hub.is_repository(name):
+        with_hub = [known for known, info in MODELS.items() if info.hub]
+        raise UnknownModelError(
+            f"There is no model {name!r}.{closest(name, MODELS)} Give a file or folder that exists, owner/name of a "
+            f"repository on the Hub{', or one of ' if with_hub else ''}{', '.join(with_hub)}."
+        )
+    if info is None:
+        return name, {"revision": revision}, ""
+    if not info.hub:
+        raise ConfigError(f"{name} has no repository on the Hub: its weights come with `pip install {info.needs}`.")
+    return info.hub, {"revision": revision or info.revision or None, "files": info.files}, info.licence
+
+
+def _facts(found: Snapshot, licence: str) -> dict[str, Any]:
+    return {
+        "repository": found.repo,
+        "commit": found.commit,
+        "folder": str(found.folder),
+        "licence": licence or found.licence,
+        "sha256": {name: pin.sha256 for name, pin in found.files.items()},
+    }
+
+
+def _print(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    for name, value in facts.items():
+        for line in _lines(value):
+            typer.echo(f"{name + ':':14} {line}")
+
+
+def _lines(value: Any) -> list[str]:
+    """Return a value as a person reads it, on one line or, for hashes of files, several."""
+    if isinstance(value, dict):
+        return [f"{each}  {part}" for part, each in value.items()]
+    if isinstance(value, list):
+        return [", ".join(value) or "-"]
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    return [f"{value:,}" if isinstance(value, int) and value > 100_000 else str(value or "-")]

@@ -42,11 +42,20 @@ def open_model(name_or_path: str | os.PathLike[str], **options: Any) -> SpkDiari
     """
     read = {name: options.pop(name) for name in ("token", "revision") if name in options}
     place = local_place(name_or_path, **read)
-    model_type = _transformers_type(place)
+    model_type = transformers_type(place)
     if model_type is not None:
         return _class(TRANSFORMERS, model_type, place).from_pretrained(place, **options)  # type: ignore[no-any-return]
-    checkpoint = read_place(place)
-    return _class(OWN, model_name(checkpoint), place).from_checkpoint(checkpoint, **options)  # type: ignore[no-any-return]
+    return open_checkpoint(read_place(place), **options)
+
+
+def open_checkpoint(checkpoint: Checkpoint, **options: Any) -> SpkDiarizationMixin:
+    """Make the diarizer that a checkpoint belongs to.
+
+    Raises:
+        WeightsError: no model here reads it, or its weights don't fit.
+    """
+    cls = _class(OWN, model_name(checkpoint), checkpoint.path)
+    return cls.from_checkpoint(checkpoint, **options)  # type: ignore[no-any-return]
 
 
 def read_weights(name_or_path: str | os.PathLike[str], **hub: Any) -> Checkpoint:
@@ -108,8 +117,8 @@ def _class(table: Mapping[str, str], name: str, place: Path) -> Any:
     return getattr(importlib.import_module(module), cls)
 
 
-def _transformers_type(place: Path) -> str | None:
-    """The `model_type` of a folder of transformers; None for anything else."""
+def transformers_type(place: Path) -> str | None:
+    """Return the `model_type` of a folder of transformers; None for anything else."""
     file = place / "config.json"
     if not file.is_file():
         return None
@@ -122,5 +131,5 @@ def _transformers_type(place: Path) -> str | None:
 
 
 def _cache_of(place: Path) -> Path | None:
-    """The repository in the Hub's cache that a snapshot belongs to, whose links lead to its other folders."""
-    return place.parents[1] if place.parent.name == "snapshots" else None
+    """The Hub's cache that a snapshot belongs to: its links lead to the repository's files, and to shared ones."""
+    return place.parents[2] if place.parent.name == "snapshots" else None

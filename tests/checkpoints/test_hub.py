@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes_hub import FakeHub, serving
+from fakes_hub import FakeHub, fresh_machine
 
 from speakerdiar.checkpoints import hub
 from speakerdiar.checkpoints.pins import Pins
@@ -23,13 +23,7 @@ FILES = {"diarizer.nemo": WEIGHTS, "README.md": b"# A model\n", "model.py": b"bo
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     """A Hub, and a machine that has nothing yet."""
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("SPEAKERDIAR_HOME", str(tmp_path / "home"))
-    with serving() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.url)
+    with fresh_machine(tmp_path, monkeypatch) as running:
         yield running
 
 
