@@ -21,7 +21,8 @@ import torch
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.config_text import format_config, parse_config
-from speakerdiar.checkpoints.installed import check_sha256, sha256_of
+from speakerdiar.checkpoints.digests import sha256_of
+from speakerdiar.checkpoints.installed import check_sha256
 from speakerdiar.checkpoints.limits import ArchiveLimits
 from speakerdiar.checkpoints.tensors import checked
 from speakerdiar.errors import ConfigError, WeightsError

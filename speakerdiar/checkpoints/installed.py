@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from pathlib import Path
 
 import torch
 
+from speakerdiar.checkpoints.digests import sha256_of
 from speakerdiar.errors import MissingExtraError, WeightsError
-
-_PIECE = 2**20
 
 
 def installed_file(distribution: str, path: str, *, extra: str, purpose: str, install: str) -> Path:
@@ -28,15 +26,6 @@ def installed_file(distribution: str, path: str, *, extra: str, purpose: str, in
     if not file.is_file():
         raise WeightsError(f"{distribution} {found.version} has no file {path!r} ({file}): install it anew.")
     return file
-
-
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits; the file is read in pieces."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def check_sha256(file: Path, expected: str, remedy: str) -> None:

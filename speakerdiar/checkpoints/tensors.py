@@ -14,10 +14,12 @@ from typing import Any, BinaryIO
 import torch
 
 from speakerdiar.checkpoints.limits import ArchiveLimits
+from speakerdiar.checkpoints.pickles import check_names
 from speakerdiar.errors import WeightsError
 
 _ZIP = b"PK\x03\x04"
 _BARE_PICKLES = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # pickle protocol 2 of torch.serialization.MAGIC_NUMBER
+_HEADERS = 3  # pickles before that of the state dict: a number, the version, and sizes of the machine's integers
 
 
 def read_tensors(file: BinaryIO, size: int, limits: ArchiveLimits, name: str) -> dict[str, torch.Tensor]:
@@ -38,9 +40,12 @@ def read_tensors(file: BinaryIO, size: int, limits: ArchiveLimits, name: str) ->
     file.seek(0)
     if head.startswith(_ZIP):
         _check_zip(file, size, name)
-        file.seek(0)
-    elif head != _BARE_PICKLES:
+    elif head == _BARE_PICKLES:
+        for _ in range(_HEADERS + 1):
+            check_names(file, name)
+    else:
         raise WeightsError(f"{name} isn't a file that torch.save wrote (it begins with {head[:4]!r}): get it anew.")
+    file.seek(0)
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # nothing narrower is common to what a broken pickle raises: even IndexError comes
@@ -83,16 +88,31 @@ def _check_zip(file: BinaryIO, size: int, name: str) -> None:
     """Raise WeightsError for a zip that unpacks to more than it is, or isn't a state dict's."""
     try:
         with zipfile.ZipFile(file) as archive:
-            records = archive.infolist()
+            _check_records(archive.infolist(), size, name)
+            pickled = [record for record in archive.infolist() if _last_part(record) == "data.pkl"]
+            if len(pickled) != 1:
+                raise WeightsError(f"{name} has {len(pickled)} records data.pkl, not 1: get it anew.")
+            with archive.open(pickled[0]) as stream:
+                check_names(stream, name)
+    except WeightsError:
+        raise
     except Exception as error:  # zipfile raises whatever its struct, int and codec calls raise
         raise WeightsError(f"{name} isn't a whole zip archive ({_reason(error)}): get it anew.") from error
-    packed = [record.filename for record in records if record.compress_type != zipfile.ZIP_STORED]
+
+
+def _check_records(records: list[zipfile.ZipInfo], size: int, name: str) -> None:
+    packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
     if packed or sum(record.file_size for record in records) > size:
         raise WeightsError(
             f"{name} is refused: its zip unpacks to more than its {size:,} bytes. torch.save writes none such."
         )
-    if any(PurePosixPath(record.filename).name == "constants.pkl" for record in records):
+    if any(_last_part(record) == "constants.pkl" for record in records):
         raise WeightsError(f"{name} is a TorchScript program: save the state dict of the model instead.")
+
+
+def _last_part(record: zipfile.ZipInfo) -> str:
+    """Return the name of a record without folders, in lower case, as PyTorch finds records in any case."""
+    return PurePosixPath(record.filename).name.lower()
 
 
 def _reason(error: Exception) -> str:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from speakerdiar.checkpoints import folder as folders
 from speakerdiar.checkpoints.config_text import format_config
+from speakerdiar.checkpoints.digests import sha256_of
 from speakerdiar.checkpoints.folder import ModelCard, read_folder, write_folder
-from speakerdiar.checkpoints.installed import sha256_of
 from speakerdiar.checkpoints.limits import ArchiveLimits
 from speakerdiar.errors import ConfigError, WeightsError
 

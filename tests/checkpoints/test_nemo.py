@@ -21,7 +21,7 @@ from speakerdiar.errors import WeightsError
 
 # What reading alone finds wrong; names and shapes that a network wants are another matter.
 REFUSED = {
-    "code_in_pickle.nemo": r"model_weights\.ckpt is refused: .*io.open",
+    "code_in_pickle.nemo": r"model_weights\.ckpt is refused, as its pickle asks for io\.open",
     "no_weights.nemo": "has no member 'model_weights.ckpt'",
     "no_config.nemo": "has no member 'model_config.yaml'",
     "truncated.nemo": "is cut short: the member './model_weights.ckpt'",

@@ -63,10 +63,9 @@ def test_tensors_come_back_as_they_were(legacy: bool) -> None:
 def test_code_in_a_pickle_is_refused_and_does_not_run(tmp_path: Path, legacy: bool) -> None:
     marker = tmp_path / "marker"
     data = saved(WEIGHTS | {"code": Payload(marker)}, legacy=legacy)
-    with pytest.raises(WeightsError, match=r"weights\.ckpt is refused: .*open.*never code") as caught:
+    with pytest.raises(WeightsError, match=r"weights\.ckpt is refused, .* asks for _?io\.open: .*never code"):
         read(data)
     assert not marker.exists()
-    assert "weights_only" not in str(caught.value)
     torch.load(io.BytesIO(data), weights_only=False)["code"].close()  # it would have worked
     assert marker.exists()
 
@@ -100,7 +99,7 @@ def test_anything_but_plain_tensors_by_name_is_refused(weights: object, reason: 
 
 @both_containers
 def test_a_tensor_subclass_is_refused(legacy: bool) -> None:
-    with pytest.raises(WeightsError, match=r"weights\.ckpt is refused: .*Wrapped"):
+    with pytest.raises(WeightsError, match=r"weights\.ckpt is refused, as its pickle asks for .*_rebuild_from_type_v2"):
         read(saved({"a": torch.ones(2).as_subclass(Wrapped)}, legacy=legacy))
 
 
@@ -137,6 +136,16 @@ def test_a_tensor_that_reaches_beyond_its_record_is_refused() -> None:
             target.writestr(name, data.replace(b"K\x04", b"M\xff\xff") if name.endswith("data.pkl") else data)
     with pytest.raises(WeightsError, match=r"weights\.ckpt is refused: "):
         read(rewritten.getvalue())
+
+
+@pytest.mark.parametrize("name", ["archive/DATA.PKL", "other/data.pkl"])
+def test_a_second_pickle_is_refused(name: str) -> None:
+    """PyTorch finds records in any case, so that it might read another one than was looked at."""
+    stream = io.BytesIO(saved(WEIGHTS))
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr(name, b"\x80\x02}.")
+    with pytest.raises(WeightsError, match=r"has 2 records data\.pkl, not 1"):
+        read(stream.getvalue())
 
 
 def test_a_program_is_refused() -> None:

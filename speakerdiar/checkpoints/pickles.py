@@ -1,0 +1,52 @@
+"""What a pickle asks for, seen before it is read.
+
+PyTorch's restricted unpickler keeps code out, but its list is wider than a state dict needs (`bytearray(10**11)` fills
+the memory), and any package in the process may add to it. So names in a pickle are held against a list of our own.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from typing import IO
+
+import torch
+
+from speakerdiar.errors import WeightsError
+
+MAX_STEPS = 5_000_000  # a tensor takes about 40
+
+_REBUILD = ("tensor_v2", "tensor_v3", "sparse_tensor", "parameter", "meta_tensor_no_storage")
+_ALLOWED = {f"torch._utils _rebuild_{kind}" for kind in _REBUILD}
+_ALLOWED |= {"collections OrderedDict", "torch.storage UntypedStorage", "torch.serialization _get_layout", "torch Size"}
+_OTHER_WAYS = {"STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"}  # to name a class; torch.save takes none of them
+
+
+def check_names(file: IO[bytes], name: str) -> None:
+    """Raise WeightsError if the pickle that begins here names anything that tensors aren't made of.
+
+    The file stands behind the pickle afterwards. Nothing is built of what the pickle says.
+    """
+    try:
+        for step, (operation, argument, _) in enumerate(pickletools.genops(file)):
+            if operation.name == "GLOBAL" and not _is_allowed(str(argument)):
+                raise _refused(name, f"asks for {str(argument).replace(' ', '.')}")
+            if operation.name in _OTHER_WAYS:
+                raise _refused(name, f"uses {operation.name}")
+            if step > MAX_STEPS:
+                raise _refused(name, f"has more than {MAX_STEPS:,} steps")
+    except (ValueError, LookupError, OverflowError, OSError, EOFError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{name} isn't a whole pickle ({reason}): get it anew.") from error
+
+
+def _is_allowed(wanted: str) -> bool:
+    """Whether a name, written `module name`, is one of those that plain tensors are made of."""
+    module, _, attribute = wanted.partition(" ")
+    is_kind = module == "torch" and (
+        isinstance(getattr(torch, attribute, None), torch.dtype) or attribute.endswith("Storage")
+    )
+    return is_kind or wanted in _ALLOWED
+
+
+def _refused(name: str, reason: str) -> WeightsError:
+    return WeightsError(f"{name} is refused, as its pickle {reason[:200]}: only plain tensors are read, never code.")
