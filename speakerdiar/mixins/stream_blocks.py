@@ -55,9 +55,10 @@ class StreamBlocks:
 
         Raises:
             InputError: a sample that is NaN or infinite (the message says when), or samples of unknown scale.
-            AudioLimitError: too many channels.
+            AudioLimitError: too many channels, or a gap beyond the longest recording.
         """
         samples = chunk.samples
+        self._limits.check_seconds(chunk.lost, "stream: what was lost")
         check_scale(samples, "stream")
         frames = scaled(samples if samples.ndim == 2 else samples[:, None])
         self._limits.check_format(self._rates[0], frames.shape[1], "stream")
