@@ -14,6 +14,7 @@ import torch
 from speakerdiar.errors import WeightsError
 
 MAX_STEPS = 5_000_000  # a tensor takes about 40
+MAX_ARGUMENT = 2**16  # bytes; the longest is the name of a tensor
 
 _REBUILD = ("tensor_v2", "tensor_v3", "sparse_tensor", "parameter", "meta_tensor_no_storage")
 _ALLOWED = {f"torch._utils _rebuild_{kind}" for kind in _REBUILD}
@@ -27,7 +28,7 @@ def check_names(file: IO[bytes], name: str) -> None:
     The file stands behind the pickle afterwards. Nothing is built of what the pickle says.
     """
     try:
-        for step, (operation, argument, _) in enumerate(pickletools.genops(file)):
+        for step, (operation, argument, _) in enumerate(pickletools.genops(_Short(file))):
             if operation.name == "GLOBAL" and not _is_allowed(str(argument)):
                 raise _refused(name, f"asks for {str(argument).replace(' ', '.')}")
             if operation.name in _OTHER_WAYS:
@@ -37,6 +38,21 @@ def check_names(file: IO[bytes], name: str) -> None:
     except (ValueError, LookupError, OverflowError, OSError, EOFError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{name} isn't a whole pickle ({reason}): get it anew.") from error
+
+
+class _Short:
+    """A file that gives short pieces only, as `pickletools` reads whatever length a pickle states."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_ARGUMENT:
+            raise ValueError(f"an argument of {size:,} bytes")
+        return self.file.read(size)
+
+    def readline(self) -> bytes:
+        return self.file.readline(MAX_ARGUMENT)
 
 
 def _is_allowed(wanted: str) -> bool:

@@ -72,6 +72,21 @@ def test_a_pickle_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
         check_names(io.BytesIO(b"\x80\x02" + b"N0" * 200 + b"N."), "x")
 
 
+@pytest.mark.parametrize(
+    "text", [b"\x8d" + b"\xff" * 7 + b"\x7f", b"T\xff\xff\xff\x7f", b"X\x01\x00\x01\x00" + b"x" * 2**16]
+)
+def test_long_arguments_are_not_read(text: bytes) -> None:
+    with pytest.raises(WeightsError, match="x isn't a whole pickle .an argument of [0-9,]+ bytes"):
+        check_names(io.BytesIO(b"\x80\x02" + text + b"."), "x")
+
+
+def test_a_line_without_end_is_not_read() -> None:
+    stream = io.BytesIO(b"\x80\x02c" + b"x" * 10**6)
+    with pytest.raises(WeightsError, match="x isn't a whole pickle"):
+        check_names(stream, "x")
+    assert stream.tell() < 10**5
+
+
 def test_wherever_a_pickle_is_cut_it_is_refused() -> None:
     data = pickle_in({"a": torch.zeros(3)})
     for length in range(len(data)):
