@@ -258,19 +258,13 @@ class _Track:
 
 
 class _First(NamedTuple):
-    """The first turn of a speaker without a name: the order of names is the order of these."""
+    """The first turn of a speaker without a name. The order of names is the order of these."""
 
-    start: float
+    start: float  # or, without a turn so far, the earliest that it may be
     end: float  # or the earliest that it may be
     column: str
-    ended: bool  # the end can't change
-    certain: bool  # the turn exists whatever comes
-
-    def precedes(self, other: _First) -> bool:
-        """Whether this one comes first whatever comes: `other` may begin and end later than it says."""
-        if self.start != other.start:
-            return self.start < other.start
-        return self.ended and (self.end, self.column) < (other.end, other.column)
+    exists: bool
+    ended: bool
 
 
 class _Naming:
@@ -293,11 +287,12 @@ class _Naming:
     def name(self, tracks: list[_Track]) -> None:
         """Name those whose first turn nobody can come before any more."""
         firsts = [self._first(track) for track in tracks if track.column not in self._names]
-        while any(first.certain for first in firsts):
+        while any(first.exists for first in firsts):
             earliest = min(firsts)
             firsts.remove(earliest)
-            if not (earliest.certain and all(earliest.precedes(other) for other in firsts)):
-                return
+            alone = all(other.start > earliest.start for other in firsts)
+            if not (earliest.exists and (earliest.ended or alone)):
+                return  # what has no end yet may be overtaken by what began with it
             self._names[earliest.column] = f"SPEAKER_{len(self._names):02d}"
 
     def provisional(self, rows: list[tuple[_Row, str]]) -> dict[str, str]:
@@ -321,26 +316,23 @@ class _Naming:
         moments = [min(self.limit, self.clock(self.limit))]
         for track in tracks:
             moments.append(self.clock(track.standing[0][1] if track.standing else track.begins))
-            unnamed = track.column not in self._names
-            moments += [self.clock(row[0]) for row in track.waiting if unnamed or not self._certain(row)]
+            # The end of the audio may leave less of a turn than counts as one.
+            sure = self.limit - 2 * algebra.TOLERANCE if track.column in self._names else -inf
+            moments += [self.clock(start) for start, _ in track.waiting if start >= sure]
         return min(moments)
 
     def _first(self, track: _Track) -> _First:
         if not track.waiting:
             begins = self.clock(track.begins)
-            return _First(begins, begins, track.column, ended=False, certain=False)
+            return _First(begins, begins, track.column, exists=False, ended=False)
         row = track.waiting[0]
         start, end = self.clock(row[0]), self.clock(min(row[1], self.limit))
         ended = bool(track.settled) and self._ended(row)
-        return _First(start, end, track.column, ended, self._certain(row))
+        return _First(start, end, track.column, exists=True, ended=ended)
 
     def _ended(self, row: _Row) -> bool:
         """Whether the end of the audio can't touch a settled segment, rounded or not."""
         return max(row[1], self.clock(row[1])) <= self.limit
-
-    def _certain(self, row: _Row) -> bool:
-        """Whether something is left of a segment wherever the audio ends; also where that is off by the tolerance."""
-        return row[1] <= self.limit or self.limit - row[0] > 2 * algebra.TOLERANCE
 
 
 class _Totals:

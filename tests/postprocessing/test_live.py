@@ -66,7 +66,7 @@ def streams(draw: st.DrawFn) -> Stream:
     rows = draw(st.lists(st.tuples(st.lists(level, min_size=speakers, max_size=speakers), st.integers(1, 6))))
     flat = [row for row, times in rows for _ in range(times)][:frames]
     scores = np.array(flat, dtype=np.float32).reshape(-1, speakers)
-    grid = FrameGrid(draw(st.sampled_from([0.08, 0.1, 1.0, 0.016875])), draw(st.sampled_from([0.0, 0.0, 1.25])))
+    grid = FrameGrid(draw(st.sampled_from([0.08, 0.1, 1.0, 1 / 6])), draw(st.sampled_from([0.0, 0.0, 1.25])))
     onset, offset = draw(st.sampled_from([(0.5, 0.5), (0.6, 0.4), (0.4, 0.6), (0.5, 0.7)]))
     pad = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 0.99, 1.0, 2.0])
     duration = st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 5.0])
@@ -190,11 +190,38 @@ def test_speech_that_may_be_too_short_is_not_settled() -> None:
 
 
 def test_a_turn_that_the_end_may_cut_is_kept_back() -> None:
-    params = PostProcessingParams(pad_offset=1.5)
+    params = PostProcessingParams(pad_offset=1.01)
     live = LiveTurns(params, SECOND, 1)
     assert live.push([[0.9], [0.1], [0.1]]).final == ()
-    assert live.finish(2.25) == LiveStep((Turn(0, 2.25, "SPEAKER_00"),), (), 2.25)
-    assert frame_by_frame([[0.9], [0.1], [0.1], [0.1]], params)[-1].final == (Turn(0, 2.5, "SPEAKER_00"),)
+    assert live.finish(2.005) == LiveStep((Turn(0, 2.005, "SPEAKER_00"),), (), 2.005)
+    assert frame_by_frame([[0.9], [0.1], [0.1], [0.1]], params)[-1].final == (Turn(0, 2.01, "SPEAKER_00"),)
+
+
+def test_a_turn_whose_rounded_time_the_end_may_cut_is_kept_back() -> None:
+    sixth = FrameGrid(1 / 6)
+    live = LiveTurns(PLAIN, sixth, 1)
+    assert live.push([[0.9], [0.1]]).final == ()
+    assert live.finish(1 / 6).final == (Turn(0, 1 / 6, "SPEAKER_00"),)  # not 0.166667
+
+
+def test_a_turn_of_which_the_end_may_leave_next_to_nothing_is_not_settled() -> None:
+    live = LiveTurns(PostProcessingParams(pad_onset=-0.9999992), SECOND, 1)
+    assert live.push([[0.1], [0.9], [0.9]]).final_until == 1.999999
+    assert live.finish(2.0) == LiveStep((), (), 2.0)
+
+
+def test_speech_that_is_dropped_in_the_end_takes_no_name() -> None:
+    params = PostProcessingParams(min_duration_on=2.0, min_duration_off=3.0, filter_speech_first=False)
+    steps = frame_by_frame([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9], [0.1, 0.1]], params)
+    assert [step.final_until for step in steps] == [0, 0, 0, 3, 4]
+    assert steps[-1].tentative == (Turn(1, 4, "SPEAKER_00"),)
+
+
+def test_a_turn_behind_the_frames_has_the_confidence_of_the_last() -> None:
+    live = LiveTurns(PostProcessingParams(pad_onset=-2.0, pad_offset=2.0), SECOND, 1, confidence=True)
+    live.push([[0.1], [0.1], [0.1], [0.75]])
+    (turn,) = live.finish().final
+    assert (turn.start, turn.end, turn.confidence) == (5, 6, 0.75)
 
 
 def test_pads_stick_out_where_the_end_is_not_given() -> None:
