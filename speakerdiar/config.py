@@ -100,7 +100,7 @@ class DiarizeConfig:
     postprocessing_yaml: str | None = None
     """File of post-processing parameters (onset, offset, pads, minimum durations)."""
     postprocessing_params: Any = None
-    """Post-processing parameters as an object or a mapping; takes the place of the file."""
+    """Post-processing parameters as an object, a mapping, or the name of a model's preset; in place of the file."""
     verbose: bool = False
     """Show a progress bar."""
     include_tensor_outputs: bool = False

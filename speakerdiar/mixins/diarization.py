@@ -19,7 +19,7 @@ from speakerdiar.config import (
     checked_options,
     private_copy,
 )
-from speakerdiar.errors import ConfigError, InputError, MisplacedArgumentError, ModelError
+from speakerdiar.errors import ConfigError, InputError, MisplacedArgumentError, ModelError, closest
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
 from speakerdiar.mixins.folding import fold
 from speakerdiar.mixins.live import is_live, stream_updates
@@ -58,6 +58,8 @@ class SpkDiarizationMixin(ABC):
     """The class of this model's options."""
     DEFAULT_POSTPROCESSING: ClassVar[PostProcessingParams] = PostProcessingParams()
     """Post-processing when the caller asks for none."""
+    POSTPROCESSING: ClassVar[Mapping[str, PostProcessingParams]] = {}
+    """Post-processing that may be asked for by name."""
 
     def diarize(
         self,
@@ -167,7 +169,13 @@ class SpkDiarizationMixin(ABC):
             return replace(given)
         if isinstance(given, Mapping):
             return PostProcessingParams.from_mapping(given)
-        raise ConfigError(f"postprocessing_params={given!r}: give PostProcessingParams or a mapping of its fields.")
+        if isinstance(given, str) and given in self.POSTPROCESSING:
+            return replace(self.POSTPROCESSING[given])
+        near = closest(given, self.POSTPROCESSING) if isinstance(given, str) else ""
+        names = f", or one of {', '.join(self.POSTPROCESSING)}" if self.POSTPROCESSING else ""
+        raise ConfigError(
+            f"postprocessing_params={given!r}:{near} give PostProcessingParams or a mapping of its fields{names}."
+        )
 
     def _diarize_batches(self, audio: Any, source: CallSource, diarcfg: DiarizeConfig) -> Iterator[Any]:
         internal = diarcfg._internal

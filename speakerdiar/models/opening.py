@@ -26,6 +26,8 @@ OWN: Mapping[str, str] = {
 """Names in `config.yaml` of our own format, and the classes they stand for."""
 TRANSFORMERS: Mapping[str, str] = {"nemotron3_diarization": f"{_HOME}.nemotron:NemotronDiarizer"}
 """Values of `model_type` in `config.json` of a transformers folder."""
+HUB = ("token", "revision", "licence", "files")
+"""Options of loading that only a name on the Hub needs; see `speakerdiar.checkpoints.hub.fetch`."""
 SORTFORMER = "SortformerEncLabelModel"
 """Last part of the `target` of NeMo's Sortformers."""
 
@@ -40,8 +42,8 @@ def open_model(name_or_path: str | os.PathLike[str], **options: Any) -> SpkDiari
     Raises:
         WeightsError: nothing is there, it is broken, or no model here reads it.
     """
-    read = {name: options.pop(name) for name in ("token", "revision") if name in options}
-    place = local_place(name_or_path, **read)
+    hub = {name: options.pop(name) for name in HUB if name in options}
+    place = local_place(name_or_path, **hub)
     model_type = transformers_type(place)
     if model_type is not None:
         return _class(TRANSFORMERS, model_type, place).from_pretrained(place, **options)  # type: ignore[no-any-return]

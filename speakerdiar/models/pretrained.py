@@ -18,7 +18,7 @@ from speakerdiar.errors import ConfigError, UnknownOptionError, WeightsError
 
 PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-LOADING = ("precision", "compile")
+LOADING = ("precision", "compile", "device")
 """Options of loading that every model takes."""
 
 
@@ -30,6 +30,10 @@ class PretrainedMixin(ABC):
     """
 
     MODEL_NAME: ClassVar[str]
+    licence: str = ""
+    """Of the weights, for the model card."""
+    source: str = ""
+    """Where the weights come from, for the model card."""
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | os.PathLike[str], **options: Any) -> Self:
@@ -37,7 +41,8 @@ class PretrainedMixin(ABC):
 
         Args:
             name_or_path: what to load.
-            options: `token` and `revision` for the Hub; `precision` and `compile` as in `from_checkpoint`.
+            options: `token` and `revision` for the Hub; `precision` and `compile` as in `from_checkpoint`; `device`,
+                where to put it (the CPU by default).
 
         Raises:
             WeightsError: no such weights, or weights that are broken or belong to another model.
@@ -46,18 +51,32 @@ class PretrainedMixin(ABC):
         from speakerdiar.models.opening import read_weights
 
         read = {name: options.pop(name) for name in ("token", "revision") if name in options}
-        _check_options(cls, options)
-        return cls.from_checkpoint(read_weights(name_or_path, **read), **options)
+        return cls.on_device(read_weights(name_or_path, **read), **options)
 
     @classmethod
     def restore_from(cls, path: str | os.PathLike[str], **options: Any) -> Self:
-        """Load a `.nemo` file, as NeMo's models do.
+        """Load a `.nemo` file, as NeMo's models do. The options are those of `from_pretrained`, the Hub's aside.
 
         Raises:
             WeightsError: not a `.nemo` file of this model.
         """
-        _check_options(cls, options)
-        return cls.from_checkpoint(read_nemo(path), **options)
+        return cls.on_device(read_nemo(path), **options)
+
+    @classmethod
+    def on_device(cls, checkpoint: Checkpoint, *, device: str | torch.device | None = None, **options: Any) -> Self:
+        """Make the model of what was read, and put it on a device (None: the CPU).
+
+        Raises:
+            UnknownOptionError: an option that loading doesn't have.
+            WeightsError: see `from_checkpoint`.
+        """
+        for name in options:
+            if name not in LOADING:
+                raise UnknownOptionError(name, LOADING, cls.__name__)
+        model = cls.from_checkpoint(checkpoint, **options)
+        if device is not None:
+            model.to(device)  # type: ignore[attr-defined]  # every subclass is a torch module
+        return model
 
     @classmethod
     @abstractmethod
@@ -99,12 +118,6 @@ class PretrainedMixin(ABC):
     @abstractmethod
     def _card(self) -> ModelCard:
         """What a person should know of the model."""
-
-
-def _check_options(cls: type, options: Mapping[str, Any]) -> None:
-    for name in options:
-        if name not in LOADING:
-            raise UnknownOptionError(name, [*LOADING, "token", "revision"], cls.__name__)
 
 
 def precision_of(name: str) -> torch.dtype:

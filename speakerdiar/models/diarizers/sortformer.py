@@ -76,7 +76,7 @@ class SortformerDiarizer(torch.nn.Module, PretrainedMixin, SpkDiarizationMixin):
     def from_checkpoint(cls, checkpoint: Checkpoint, *, precision: str = "fp32", compile: bool = False) -> Self:
         """Make the model of what was read; see `PretrainedMixin.from_checkpoint`."""
         config = checkpoint.config
-        network = sortformer_network(checkpoint, cls.MODEL_NAME, precision=precision, compile=compile)
+        network = sortformer_network(checkpoint, cls.MODEL_NAME, precision, compile)
         if "target" not in config:
             own = {name: config[name] for name in ("normalize", "scale_peak", "licence", "source") if name in config}
             return cls(network, **own)
@@ -153,7 +153,7 @@ class SortformerDiarizer(torch.nn.Module, PretrainedMixin, SpkDiarizationMixin):
 
 
 def sortformer_network(
-    checkpoint: Checkpoint, model: str, *, precision: str = "fp32", compile: bool = False
+    checkpoint: Checkpoint, model: str, precision: str = "fp32", compile: bool = False
 ) -> SortformerNetwork:
     """Return the network of a checkpoint, with its weights; every tensor is accounted for.
 

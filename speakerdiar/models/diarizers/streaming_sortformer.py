@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,17 +11,11 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from speakerdiar.annotation import Diarization
-from speakerdiar.audio import read_blocks
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.folder import ModelCard
 from speakerdiar.config import DiarizeConfig, PostProcessingParams
 from speakerdiar.errors import WeightsError
-from speakerdiar.frames import FrameGrid, FrameScores
-from speakerdiar.mixins.blockwise import BlockwiseDiarizationMixin, Heard, Job
-from speakerdiar.mixins.results import scores_to_diarization, speaker_count
-from speakerdiar.mixins.stream_blocks import StreamBlocks
-from speakerdiar.mixins.streaming import StreamingMixin, StreamStep
+from speakerdiar.mixins.frame_streaming import FrameStreamingMixin
 from speakerdiar.models.diarizers.sortformer import (
     SILENCE_PEAK,
     SUBFRAME,
@@ -38,9 +32,6 @@ from speakerdiar.nn.sortformer import SortformerNetwork
 from speakerdiar.nn.speaker_cache import Chunk, SpeakerCache, pack_step, update_step
 from speakerdiar.nn.speaker_cache_params import MEL_FRAMES, CacheParams, ChunkSpan
 from speakerdiar.postprocessing.live import LiveTurns
-
-BLOCK_SECONDS = 30.0
-"""Audio read at a time."""
 
 
 @dataclass
@@ -101,14 +92,7 @@ class _Stream:
         self.mels, self.first = self.mels[keep - self.first :].clone(), keep
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Heard(Heard):
-    """The scores of a recording: (frames, speakers)."""
-
-    scores: NDArray[np.float32] = field(repr=False)
-
-
-class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, StreamingMixin, BlockwiseDiarizationMixin):
+class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreamingMixin):
     """Up to four speakers, overlap included, live or from files (arXiv:2507.18446).
 
     A recording is heard chunk by chunk, each behind a cache of what its speakers sound like, so that memory doesn't
@@ -127,7 +111,9 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, StreamingMix
     MODEL_NAME = "streaming-sortformer"
     LATENCIES: ClassVar[Mapping[str, SortformerLatency]] = LATENCIES
     DEFAULT_LATENCY = "1.04s"
-    FILE_LATENCY: ClassVar[str] = "30.4s"
+    FILE_LATENCY = "30.4s"
+    FRAME_SECONDS = FRAME_SECONDS
+    SUBFRAME = SUBFRAME
     POSTPROCESSING: ClassVar[Mapping[str, PostProcessingParams]] = POSTPROCESSING_V2
 
     def __init__(
@@ -151,7 +137,7 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, StreamingMix
     def from_checkpoint(cls, checkpoint: Checkpoint, *, precision: str = "fp32", compile: bool = False) -> Self:
         """Make the model of what was read; see `PretrainedMixin.from_checkpoint`."""
         config = checkpoint.config
-        network = sortformer_network(checkpoint, cls.MODEL_NAME, precision=precision, compile=compile)
+        network = sortformer_network(checkpoint, cls.MODEL_NAME, precision, compile)
         if "target" not in config:
             return cls(network, **{name: config[name] for name in ("scoring", "licence", "source") if name in config})
         if normalize_of(config, checkpoint.path):
@@ -188,35 +174,21 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, StreamingMix
             **self.scoring,
         )
 
-    def _stream_begin(self, preset: SortformerLatency, diarcfg: DiarizeConfig) -> _Stream:
-        return self._begin(preset, diarcfg, diarcfg.speaker_count.most)
-
     def _begin(self, preset: SortformerLatency, diarcfg: DiarizeConfig, most: int | None) -> _Stream:
         device, dtype = placed(self.network)
         params = self._cache_params(preset)
-        live = LiveTurns(
-            diarcfg.postprocessing_params or PostProcessingParams(),
-            FrameGrid(FRAME_SECONDS),
-            self.speakers,
-            subframe=SUBFRAME,
-            confidence=diarcfg.confidence,
-        )
         cache = SpeakerCache.empty(params, self.network.shape.d_model, max_speakers=most, device=device, dtype=dtype)
-        return _Stream(params, MelStream(self.mel), cache, live, self.mel.filters.new_zeros(0, self.mel.n_mels))
+        return _Stream(
+            params,
+            MelStream(self.mel),
+            cache,
+            self._live_turns(diarcfg),
+            self.mel.filters.new_zeros(0, self.mel.n_mels),
+        )
 
     def _stream_need(self, state: _Stream) -> int:
         frames = state.decided + MEL_FRAMES * (state.params.chunk_len + state.params.right_context)
         return self.mel.samples(frames) - state.samples
-
-    def _stream_step(self, states: Sequence[_Stream], blocks: Sequence[np.ndarray], last: bool) -> list[StreamStep]:
-        steps = []
-        for state, scores in zip(states, self._advance(states, blocks, last), strict=True):
-            step = state.live.push(scores)
-            if last:
-                rest = state.live.finish(state.samples / self.sample_rate)
-                step = replace(rest, final=step.final + rest.final)
-            steps.append(StreamStep(step.final, step.tentative, step.final_until))
-        return steps
 
     def _advance(
         self, states: Sequence[_Stream], blocks: Sequence[np.ndarray], last: bool
@@ -256,52 +228,6 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, StreamingMix
             frames = self.network.pre_encode(torch.stack([pieces[index] for index in rows]).to(dtype))
             found.update(zip(rows, frames, strict=True))
         return [found[index] for index in range(len(pieces))]
-
-    def _hear(self, jobs: Sequence[Job]) -> list[_Heard]:
-        device, _ = placed(self.network)
-        if device.type == "cpu":
-            return [heard for job in jobs for heard in self._hear_together([job])]
-        return self._hear_together(jobs)
-
-    def _hear_together(self, jobs: Sequence[Job]) -> list[_Heard]:
-        """Step several recordings side by side, until the last has ended."""
-        states = [self._begin_job(job) for job in jobs]
-        going = {index: self._blocks(job, states[index]) for index, job in enumerate(jobs)}
-        scores: list[list[NDArray[np.float32]]] = [[] for _ in jobs]
-        while going:
-            taken = [(index, *next(blocks)) for index, blocks in going.items()]
-            for last in (False, True):
-                rows = [(index, block) for index, block, ends in taken if ends == last]
-                found = self._advance([states[i] for i, _ in rows], [block for _, block in rows], last)
-                for (index, _), part in zip(rows, found, strict=True):
-                    scores[index].append(part)
-            going = {index: going[index] for index, _, ends in taken if not ends}
-        return [
-            _Heard(
-                recording=replace(job.recording, duration=state.samples / self.sample_rate or None),
-                scores=np.concatenate(parts),
-            )
-            for job, state, parts in zip(jobs, states, scores, strict=True)
-        ]
-
-    def _begin_job(self, job: Job) -> _Stream:
-        preset = self._stream_preset(job.diarcfg.latency or self.FILE_LATENCY)
-        return self._begin(preset, job.diarcfg, speaker_count(job.recording, job.diarcfg).most)
-
-    def _blocks(self, job: Job, state: _Stream) -> Iterator[tuple[NDArray[np.float32], bool]]:
-        """Yield the samples of each step, and at the end those that are left, with True."""
-        queue = StreamBlocks(self.sample_rate, self.sample_rate)
-        for samples in read_blocks(job.recording, self.sample_rate, BLOCK_SECONDS):
-            queue.put(samples, 0.0)
-            while (block := queue.next_block(self._stream_need(state))) is not None:
-                yield block, False
-                job.tell("scores", None, state.samples / self.sample_rate, job.recording.duration)
-        queue.end()
-        yield queue.rest(), True
-
-    def _decide(self, heard: _Heard, diarcfg: DiarizeConfig) -> Diarization:
-        scores = FrameScores(heard.scores, FrameGrid(FRAME_SECONDS))
-        return scores_to_diarization(heard.recording, scores, diarcfg, subframe=SUBFRAME)
 
     def _saved_config(self) -> dict[str, Any]:
         return {
