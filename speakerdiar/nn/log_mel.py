@@ -70,9 +70,10 @@ class LogMel(torch.nn.Module):
 
     def of_windows(self, samples: torch.Tensor, frames: int) -> torch.Tensor:
         """Return the features (frames, n_mels) of pre-emphasized samples that begin where the first window does."""
+        if frames < 1:  # fewer samples than a window holds can't be unfolded
+            return samples.new_zeros((0, self.n_mels))
         framed = samples.unfold(0, len(self.window), self.hop)[:frames]  # (frames, window), a view
-        parts = [self._log_mel(framed[at : at + FRAMES_AT_ONCE]) for at in range(0, frames, FRAMES_AT_ONCE)]
-        return torch.cat(parts) if parts else samples.new_zeros((0, self.n_mels))
+        return torch.cat([self._log_mel(framed[at : at + FRAMES_AT_ONCE]) for at in range(0, frames, FRAMES_AT_ONCE)])
 
     def _log_mel(self, framed: torch.Tensor) -> torch.Tensor:
         # Where the window lies under the transform turns phases alone, which the power doesn't see.

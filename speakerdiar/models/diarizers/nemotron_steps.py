@@ -32,11 +32,13 @@ class Window:
         mels: (n, n_mels), look-back and look-ahead included.
         lookback: encoder frames in front that were decided before.
         lookahead: encoder frames behind that the next step decides.
+        padded: mel frames behind the end of the recording, which are heard and neither attended to nor decided.
     """
 
     mels: torch.Tensor
     lookback: int
     lookahead: int
+    padded: int = 0
 
 
 @dataclass(eq=False)
@@ -85,19 +87,24 @@ class NemotronStream:
         if not len(self.waiting) or (len(self.waiting) < whole and not last):
             return None
         heard = self.waiting[:whole]
-        behind = -(-len(heard) // MEL_FRAMES) - self.preset.chunk_length
+        # Transformers' extractor gives one frame more than it counts. Stacked with the last ones it is the zeros that
+        # would fill them up anyhow; alone it makes an encoder frame, which the upsampler sees next to the last.
+        padded = int(last and not self.preset.end_at_once and len(heard) < whole and len(heard) % MEL_FRAMES == 0)
+        mels = torch.cat([self.before, heard, heard.new_zeros(padded, heard.shape[1])])
+        behind = -(-(len(heard) + padded) // MEL_FRAMES) - self.preset.chunk_length
         lookahead = 0 if last and self.preset.end_at_once else max(0, behind)
-        return Window(torch.cat([self.before, heard]), len(self.before) // MEL_FRAMES, lookahead)
+        return Window(mels, len(self.before) // MEL_FRAMES, lookahead, padded)
 
-    def decide(self, window: Window) -> None:
-        """Move on behind a window's chunk, and forget what no later one needs."""
-        heard = len(window.mels) - len(self.before)
+    def decide(self, window: Window) -> int:
+        """Move on behind a window's chunk, and forget what no later one needs; return its mel frames."""
+        heard = len(window.mels) - len(self.before) - window.padded
         decided = MEL_FRAMES * self.preset.chunk_length if window.lookahead else heard
         known = torch.cat([self.before, self.waiting[:decided]])
         keep = min(len(known), MEL_FRAMES * self.preset.chunk_left_context)
         self.before = known[len(known) - keep :].clone()
         self.waiting = self.waiting[decided:].clone()
         self.decided += decided
+        return decided
 
 
 class OpenSpeakers:
@@ -147,8 +154,8 @@ def advance(network: Any, states: Sequence[NemotronStream], last: bool, together
             chosen = [states[index] for index in rows]
             scores = _forward(network, chosen, [ready[index] for index in rows])
             for index, row in zip(rows, scores, strict=True):
-                states[index].decide(ready[index])
-                found[index].append(row * states[index].audible)
+                decided = states[index].decide(ready[index])
+                found[index].append(row[:decided] * states[index].audible)
 
 
 def _alike(states: Sequence[NemotronStream], ready: dict[int, Window]) -> list[list[int]]:
@@ -158,7 +165,7 @@ def _alike(states: Sequence[NemotronStream], ready: dict[int, Window]) -> list[l
         cache = states[index].cache
         filled = (cache.num_cache_frames, cache.num_fifo_frames, cache.is_compressed)
         sizes = (cache.fifo_length, cache.speaker_cache_update_period, cache.speaker_cache_length)
-        key = (len(window.mels), window.lookback, window.lookahead, filled, sizes)
+        key = (len(window.mels), window.lookback, window.lookahead, window.padded, filled, sizes)
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 
@@ -167,11 +174,17 @@ def _forward(network: Any, states: Sequence[NemotronStream], windows: Sequence[W
     """Step recordings whose windows and caches are of the same lengths; return scores (rows, frames, speakers)."""
     memory = OpenSpeakers(_joined([state.cache for state in states]), torch.stack([state.open for state in states]))
     mels = torch.stack([window.mels for window in windows])
+    first = windows[0]
+    mask = None
+    if first.padded:
+        mask = mels.new_ones(mels.shape[:2], dtype=torch.bool)
+        mask[:, -first.padded :] = False
     output = network(
         input_features=mels.to(network.dtype),
+        attention_mask=mask,
         speaker_cache=memory,
-        num_lookahead_frames=windows[0].lookahead,
-        num_lookback_frames=windows[0].lookback,
+        num_lookahead_frames=first.lookahead,
+        num_lookback_frames=first.lookback,
     )
     for row, state in enumerate(states):
         state.cache = _row(memory.cache, row)
