@@ -7,7 +7,7 @@ the memory), and any package in the process may add to it. So names in a pickle 
 from __future__ import annotations
 
 import pickletools
-from typing import IO
+from typing import IO, Any
 
 import torch
 
@@ -27,8 +27,9 @@ def check_names(file: IO[bytes], name: str) -> None:
 
     The file stands behind the pickle afterwards. Nothing is built of what the pickle says.
     """
+    short: Any = _Short(file)
     try:
-        for step, (operation, argument, _) in enumerate(pickletools.genops(_Short(file))):
+        for step, (operation, argument, _) in enumerate(pickletools.genops(short)):
             if operation.name == "GLOBAL" and not _is_allowed(str(argument)):
                 raise _refused(name, f"asks for {str(argument).replace(' ', '.')}")
             if operation.name in _OTHER_WAYS:
