@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from speakerdiar import __version__
-from speakerdiar.cli import convert, diarize, info, models, score
+from speakerdiar.cli import convert, diarize, info, models, score, stream
 
 app = typer.Typer(
     name="speakerdiar",
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("diarize")(diarize.diarize)
+app.command("stream")(stream.stream)
 app.command("score")(score.score)
 app.add_typer(models.app, name="models")
 app.command("convert")(convert.convert)

@@ -82,18 +82,23 @@ class FileProgress:
 
     def summary(self, results: list[Diarization], failed: int, out: Path | None) -> None:
         """Say what came out, a line a recording."""
-        for result in results:
-            speech = sum(segment.duration for segment in result.speech)
-            count = len(result.speakers)
-            typer.echo(
-                f"{result.recording_id}: {count} speaker{'' if count == 1 else 's'}, "
-                f"{len(result)} turns, {speech:.1f} of {result.duration:.1f} s speech",
-                err=True,
-            )
-        if out is not None and results:
-            typer.echo(f"written to {out}", err=True)
+        summarize(results, out)
         if failed:
             typer.secho(f"{failed} failed", fg=typer.colors.RED, err=True)
+
+
+def summarize(results: list[Diarization], out: Path | None) -> None:
+    """Say what came out, a line a recording, and where it was written."""
+    for result in results:
+        speech = sum(segment.duration for segment in result.speech)
+        count = len(result.speakers)
+        typer.echo(
+            f"{result.recording_id}: {count} speaker{'' if count == 1 else 's'}, "
+            f"{len(result)} turns, {speech:.1f} of {result.duration:.1f} s speech",
+            err=True,
+        )
+    if out is not None and results:
+        typer.echo(f"written to {out}", err=True)
 
 
 def _seconds(recording: Recording) -> float:

@@ -91,7 +91,7 @@ def _updates_of_chunks(session: StreamingSession, source: Iterable[Any], longest
     try:
         with session:
             yield None
-            yield from _updates(session, _limited(source, session.sample_rate, longest))
+            yield from _updates(session, limited(source, session.sample_rate, longest))
     finally:
         if close is not None:
             close()
@@ -108,7 +108,7 @@ def _updates(session: StreamingSession, chunks: Iterable[Any]) -> Iterator[Strea
     yield session.finish()
 
 
-def _limited(chunks: Iterable[Any], rate: int, longest: float) -> Iterator[SampleChunk]:
+def limited(chunks: Iterable[Any], rate: int, longest: float) -> Iterator[SampleChunk]:
     """Yield the chunks as such, up to `longest` seconds where that isn't -1."""
     left = math.inf if longest == -1 else longest * rate
     for given in chunks:
