@@ -21,10 +21,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-CONVERSATION = Path(__file__).resolve().parents[1] / "examples" / "data" / "conversation.flac"
+from long_recordings import made
 
 
 def main() -> None:
@@ -43,23 +42,6 @@ def main() -> None:
         for path in [arguments.audio] if arguments.audio else (made(hours, folder) for hours in arguments.hours):
             command = [sys.executable, __file__, "--child", "--audio", str(path), "--model", arguments.model]
             report(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-
-
-def made(hours: float, folder: str) -> Path:
-    """Write a long recording."""
-    import numpy as np
-    import soundfile
-
-    talk, rate = soundfile.read(CONVERSATION, dtype="float32")
-    random = np.random.default_rng(0)
-    path = Path(folder) / f"{hours:g}h.wav"
-    left = round(hours * 3600 * rate)
-    with soundfile.SoundFile(path, "w", samplerate=rate, channels=1, subtype="PCM_16") as file:
-        while left > 0:
-            part = talk[:left] * random.uniform(0.2, 1.0)
-            file.write(part + random.normal(0, 10 ** random.uniform(-4, -3), len(part)).astype(np.float32))
-            left -= len(part)
-    return path
 
 
 def measure(path: str, name: str) -> dict[str, Any]:
