@@ -7,8 +7,6 @@ settings follow. No file of the folder can hold code.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from speakerdiar.checkpoints.digests import sha256_of
 from speakerdiar.checkpoints.installed import check_sha256
 from speakerdiar.checkpoints.limits import ArchiveLimits
 from speakerdiar.checkpoints.tensors import checked
+from speakerdiar.checkpoints.whole_folder import whole_folder
 from speakerdiar.errors import ConfigError, WeightsError
 
 FORMAT = 1
@@ -85,22 +84,13 @@ def write_folder(
         ConfigError: the folder isn't empty, or the config has no `model` or a value that isn't plain.
         WeightsError: weights that aren't dense tensors by name, or of a precision that safetensors doesn't know.
     """
-    target = Path(os.path.realpath(folder))
-    _check_target(target, overwrite)
     _check_config(config)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
-    beside.mkdir()
-    try:
-        _write_weights(beside / WEIGHTS, weights)
-        digest = sha256_of(beside / WEIGHTS)
+    with whole_folder(folder, (CONFIG, WEIGHTS, CARD), overwrite=overwrite) as target:
+        _write_weights(target / WEIGHTS, weights)
+        digest = sha256_of(target / WEIGHTS)
         whole = {"format": FORMAT, "model": config["model"], "weights_sha256": digest, **config}
-        (beside / CONFIG).write_bytes(format_config(whole))
-        (beside / CARD).write_text(card.text(digest), encoding="utf-8")
-        _put_in_place(beside, target)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+        (target / CONFIG).write_bytes(format_config(whole))
+        (target / CARD).write_text(card.text(digest), encoding="utf-8")
     return Path(folder)
 
 
@@ -145,34 +135,6 @@ def _check_config(config: Mapping[str, Any]) -> None:
     refused = [key for key in config if key in _OURS or not isinstance(key, str)]
     if refused:
         raise ConfigError(f"The config has the key {refused[0]!r}: keys are text but {' and '.join(_OURS)}.")
-
-
-def _check_target(target: Path, overwrite: bool) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise ConfigError(f"{target} is a file: give a folder.")
-    held = {entry.name for entry in target.iterdir()}
-    if held and not overwrite:
-        raise ConfigError(f"{target} isn't empty: give another folder, or overwrite=True to replace the model in it.")
-    others = sorted(held - {CONFIG, WEIGHTS, CARD})
-    if others:
-        raise ConfigError(f"{target} holds more than a model ({', '.join(others[:5])}): give another folder.")
-
-
-def _put_in_place(beside: Path, target: Path) -> None:
-    """Make a folder that is whole the target; the one that is there goes last."""
-    if not target.exists():
-        beside.rename(target)
-        return
-    former = beside.with_suffix(".former")
-    target.rename(former)
-    try:
-        beside.rename(target)
-    except BaseException:
-        former.rename(target)
-        raise
-    shutil.rmtree(former)
 
 
 def _write_weights(file: Path, weights: Mapping[str, torch.Tensor]) -> None:

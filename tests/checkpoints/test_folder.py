@@ -124,7 +124,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert (tmp_path / "model").read_text() == "mine"
 
 
-@pytest.mark.parametrize("step", ["_write_weights", "format_config", "_put_in_place"])
+@pytest.mark.parametrize("step", ["_write_weights", "format_config"])
 @pytest.mark.parametrize("there", [False, True])
 def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, there: bool) -> None:
     if there:
