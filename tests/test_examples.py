@@ -11,17 +11,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+ARGUMENTS = {"03_stream_microphone.py": [str(ROOT / "examples/data/conversation.flac")]}  # else it listens forever
 
 
 def test_there_are_examples() -> None:
-    assert {"01_diarize_file.py", "02_own_model.py", "demo.py"} <= {path.name for path in EXAMPLES}
+    assert {"01_diarize_file.py", "02_own_model.py", "03_stream_microphone.py", "demo.py"} <= {
+        path.name for path in EXAMPLES
+    }
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example_runs_and_says_something(path: Path, tmp_path: Path) -> None:
     before = _files(ROOT / "examples")
     done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:speakerdiar", str(path)],
+        [sys.executable, "-W", "error::DeprecationWarning:speakerdiar", str(path), *ARGUMENTS.get(path.name, [])],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
