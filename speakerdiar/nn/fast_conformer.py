@@ -49,6 +49,8 @@ class StridingReduction(nn.Module):
     def forward(self, mels: torch.Tensor) -> torch.Tensor:
         """Reduce mels (B, T, n_mels) to (B, ceil(T / 8), d_model). All rows are of full length."""
         frames = -(-mels.shape[1] // REDUCTION)
+        if not frames:
+            return mels.new_zeros(len(mels), 0, self.out.out_features)
         parts = [self._reduced(mels, at, min(at + FRAMES_AT_ONCE, frames)) for at in range(0, frames, FRAMES_AT_ONCE)]
         return torch.cat(parts, dim=1)
 
