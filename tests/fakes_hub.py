@@ -94,6 +94,10 @@ def fresh_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
     monkeypatch.setenv("SPEAKERDIAR_HOME", str(folder / "home"))
     with serving() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        # Whatever happens, nobody else is asked.
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
         yield hub
 
 
@@ -123,6 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, body=self._stored(*parts[1:]))
         elif parts[:2] == ["api", "models"]:
             self._info("/".join(parts[2:4]), "/".join(parts[5:]) or "main")
+        elif parts[2:3] != ["resolve"]:
+            self._send(404)
         else:
             self._file("/".join(parts[:2]), parts[3], "/".join(parts[4:]), token)
 

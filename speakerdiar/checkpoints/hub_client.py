@@ -77,7 +77,7 @@ class HubClient:
             UnknownModelError: no such repository or revision.
             WeightsError: access is refused, or the answer is about another commit.
         """
-        with self._our_errors():
+        with self._asking():
             api = self._library.HfApi(endpoint=self.endpoint, token=self._token, headers=_HEADERS)
             info = api.model_info(self.repo, revision=commit or self.revision, files_metadata=True, timeout=_TIMEOUT)
         if commit and info.sha != commit:
@@ -102,7 +102,7 @@ class HubClient:
             ConnectionError: no answer, or the connection broke.
             WeightsError: access is refused, or the disk is full.
         """
-        with self._our_errors():
+        with self._asking():
             return Path(
                 self._library.hf_hub_download(
                     self.repo,
@@ -136,17 +136,24 @@ class HubClient:
         return None
 
     @contextlib.contextmanager
-    def _our_errors(self) -> Iterator[None]:
+    def _asking(self) -> Iterator[None]:
+        """Ask no more than is needed, and report what goes wrong in our words."""
         # The first base of HfHubHTTPError is the error of the HTTP client that this huggingface_hub is built on.
         client_error, *_ = self._library.errors.HfHubHTTPError.__bases__
         if _is_offline():
             raise ConnectionError("HF_HUB_OFFLINE is set")
+        constants = self._library.constants
+        silent = constants.HF_HUB_DISABLE_TELEMETRY
+        # Otherwise huggingface_hub may ask another question first, by which it tells what program it runs under.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
         try:
             yield
         except (client_error, OSError, ValueError, self._library.errors.EntryNotFoundError) as error:
             # huggingface_hub wraps some of its own errors into a general "can't find it" or "can't force it".
             cause = error.__cause__
             self._explain(cause if isinstance(cause, self._library.errors.HfHubHTTPError) else error)
+        finally:
+            constants.HF_HUB_DISABLE_TELEMETRY = silent
 
     def _explain(self, error: BaseException) -> NoReturn:
         errors = self._library.errors

@@ -19,7 +19,7 @@ def convert(
 ) -> None:
     """Write a model as a folder of config.yaml, model.safetensors and README.md.
 
-    The folder loads faster than an archive, holds nothing that could run, and is read by --model and load_model.
+    The folder holds nothing that could run. It is read by `--model` and `load_model`, like what it was made of.
     """
     from speakerdiar.cli.progress import fail
     from speakerdiar.models import load_model

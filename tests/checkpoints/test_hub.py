@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 from fakes_hub import FakeHub, fresh_machine
 
@@ -51,10 +52,15 @@ def test_code_is_never_asked_for(server: FakeHub) -> None:
     assert [request for request in server.requests if request.endswith((".py", ".bin"))] == []
 
 
-def test_the_hub_learns_nothing_about_this_machine(server: FakeHub) -> None:
+def test_the_hub_learns_nothing_about_this_machine(server: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     server.add(NAME, FILES)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", False)
+    # Newer versions ask once in a process what programs there are that they may run under.
+    monkeypatch.setattr("huggingface_hub.utils._detect_agent._registry", None, raising=False)
     hub.pull(NAME)
     assert server.agents == {"speakerdiar"}
+    assert [request for request in server.requests if NAME not in request] == []
+    assert huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY is False
 
 
 def test_a_second_load_asks_nothing(server: FakeHub) -> None:
