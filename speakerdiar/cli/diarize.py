@@ -30,6 +30,11 @@ def diarize(
     num_speakers: Annotated[int | None, typer.Option(help=_HELP["num_speakers"])] = None,
     min_speakers: Annotated[int | None, typer.Option(help=_HELP["min_speakers"])] = None,
     max_speakers: Annotated[int | None, typer.Option(help=_HELP["max_speakers"])] = None,
+    latency: Annotated[str | None, typer.Option(help=_HELP["latency"])] = None,
+    postprocessing: Annotated[
+        str | None, typer.Option(help="Post-processing: the name of one of the model's presets, or a YAML file.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where a network runs, such as cuda; the CPU by default.")] = None,
     format: Annotated[
         str, typer.Option("--format", "-f", help="Formats, with commas: rttm, json, csv, srt, vtt, textgrid, audacity.")
     ] = "rttm",
@@ -51,7 +56,8 @@ def diarize(
 
     try:
         formats = _formats(format, out)
-        config = DiarizeConfig(num_speakers=num_speakers, min_speakers=min_speakers, max_speakers=max_speakers)
+        config = _with_postprocessing(DiarizeConfig(latency=latency), postprocessing)
+        config.num_speakers, config.min_speakers, config.max_speakers = num_speakers, min_speakers, max_speakers
         config.validate()
         recordings, missing = _recordings(files, channel)
     except SpeakerdiarError as error:
@@ -61,7 +67,7 @@ def diarize(
     stems = file_stems([recording.id for recording in recordings])
     results: list[Diarization] = []
     with FileProgress(recordings, quiet=quiet) as progress:
-        diarizer = _load(model)
+        diarizer = _load(model, device, config)
         for recording in recordings:
             try:
                 result = _one(diarizer, recording, config, progress)
@@ -111,12 +117,24 @@ def _recordings(files: list[str], channel: str) -> tuple[list[Recording], list[s
     return with_unique_ids(found), problems
 
 
-def _load(name: str) -> SpkDiarizationMixin:
+def _with_postprocessing(config: DiarizeConfig, named: str | None) -> DiarizeConfig:
+    """Put a preset's name or a file into the config."""
+    if named is not None and (named.endswith((".yaml", ".yml")) or Path(named).exists()):
+        config.postprocessing_yaml = named
+    else:
+        config.postprocessing_params = named
+    return config
+
+
+def _load(name: str, device: str | None, config: DiarizeConfig) -> SpkDiarizationMixin:
+    """Load the model, and hold the options that are its own against it before any recording is read."""
     from speakerdiar.cli.progress import fail
     from speakerdiar.models import load_model
 
     try:
-        return load_model(name)
+        diarizer = load_model(name, **({} if device is None else {"device": device}))
+        diarizer.check_options(config)
+        return diarizer
     except SpeakerdiarError as error:
         fail(error)
 

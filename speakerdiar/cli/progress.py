@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STAGES = 2
 """Stages that take time in most diarizers: finding speech, and telling voices apart."""
+ALONE = {"scores", "turns"}
+"""Stages of diarizers that have no other."""
 
 
 def warn(message: object, about: str = "") -> None:
@@ -70,7 +72,8 @@ class FileProgress:
             if stage not in stages:
                 stages.append(stage)
             share = min(1.0, done / max(total or seconds, 1e-9))
-            part = (len(stages) - 1 + share) / max(len(stages), STAGES)
+            of = 1 if stage in ALONE else STAGES
+            part = (len(stages) - 1 + share) / max(len(stages), of)
             self._progress.update(self._task, completed=self._done + part * seconds, description=recording.id)
 
         return tell

@@ -139,6 +139,15 @@ class SpkDiarizationMixin(ABC):
             return stream_updates(as_streaming(self), audio, diarcfg)
         return self._diarize_call(audio, diarcfg)
 
+    def check_options(self, override_config: Any = None, **config_kwargs: Any) -> None:
+        """Raise what `diarize` would raise for these options, without any audio.
+
+        Raises:
+            ConfigError: an option has a value that can't be used, or that this model doesn't have.
+            UnknownOptionError: an option doesn't exist.
+        """
+        self._diarize_config(override_config, config_kwargs)
+
     def _diarize_call(self, audio: Any, diarcfg: DiarizeConfig) -> Iterator[Any]:
         if isinstance(audio, Iterator) and not hasattr(audio, "read"):
             audio = list(audio)  # the hooks see it too, and an iterator can be read but once

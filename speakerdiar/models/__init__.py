@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from speakerdiar.errors import UnknownModelError, closest
+from speakerdiar.errors import UnknownModelError, UnknownOptionError, closest
 
 if TYPE_CHECKING:
     from speakerdiar.mixins import SpkDiarizationMixin
@@ -134,6 +135,7 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> 
 
     Raises:
         UnknownModelError: there is no such row, file or folder; the message lists the rows.
+        UnknownOptionError: the model's class has no such argument.
         WeightsError: weights that can't be had or read, or that belong to a model nothing here knows.
         MissingExtraError: a package or weights aren't installed; the message is the pip line that brings them.
     """
@@ -145,8 +147,13 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> 
 
         about = {"revision": info.revision or None, "licence": info.licence, "files": info.files}
         return open_model(info.hub, **{**about, **info.options, **options})
-    module, _, cls = info.home.partition(":")
-    model: SpkDiarizationMixin = getattr(importlib.import_module(module), cls)(**{**info.options, **options})
+    module, _, name_of_class = info.home.partition(":")
+    cls = getattr(importlib.import_module(module), name_of_class)
+    known = inspect.signature(cls).parameters
+    for option in options:
+        if option not in known:
+            raise UnknownOptionError(option, known, name_of_class)
+    model: SpkDiarizationMixin = cls(**{**info.options, **options})
     return model
 
 

@@ -14,6 +14,7 @@ from speakerdiar.checkpoints.folder import CONFIG, read_folder
 from speakerdiar.checkpoints.hub import fetch, is_repository
 from speakerdiar.checkpoints.nemo import read_nemo, target_of
 from speakerdiar.errors import WeightsError
+from speakerdiar.models.pretrained import PretrainedMixin
 
 if TYPE_CHECKING:
     from speakerdiar.mixins import SpkDiarizationMixin
@@ -47,7 +48,10 @@ def open_model(name_or_path: str | os.PathLike[str], **options: Any) -> SpkDiari
     model_type = transformers_type(place)
     if model_type is not None:
         return _class(TRANSFORMERS, model_type, place).from_pretrained(place, **options)  # type: ignore[no-any-return]
-    return open_checkpoint(read_place(place), **options)
+    model = open_checkpoint(read_place(place), **options)
+    if hub.get("licence") and isinstance(model, PretrainedMixin):
+        model.licence = model.licence or hub["licence"]
+    return model
 
 
 def open_checkpoint(checkpoint: Checkpoint, **options: Any) -> SpkDiarizationMixin:
@@ -57,7 +61,7 @@ def open_checkpoint(checkpoint: Checkpoint, **options: Any) -> SpkDiarizationMix
         WeightsError: no model here reads it, or its weights don't fit.
     """
     cls = _class(OWN, model_name(checkpoint), checkpoint.path)
-    return cls.from_checkpoint(checkpoint, **options)  # type: ignore[no-any-return]
+    return cls.on_device(checkpoint, **options)  # type: ignore[no-any-return]
 
 
 def read_weights(name_or_path: str | os.PathLike[str], **hub: Any) -> Checkpoint:

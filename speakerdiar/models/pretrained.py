@@ -68,14 +68,14 @@ class PretrainedMixin(ABC):
 
         Raises:
             UnknownOptionError: an option that loading doesn't have.
+            ConfigError: there is no such device.
             WeightsError: see `from_checkpoint`.
         """
         for name in options:
             if name not in LOADING:
                 raise UnknownOptionError(name, LOADING, cls.__name__)
         model = cls.from_checkpoint(checkpoint, **options)
-        if device is not None:
-            model.to(device)  # type: ignore[attr-defined]  # every subclass is a torch module
+        put_on(model, device)
         return model
 
     @classmethod
@@ -129,6 +129,23 @@ def precision_of(name: str) -> torch.dtype:
     if name not in PRECISIONS:
         raise ConfigError(f"precision={name!r}: give one of {', '.join(PRECISIONS)}.")
     return PRECISIONS[name]
+
+
+def put_on(model: Any, device: str | torch.device | None) -> None:
+    """Move a torch module to a device; None leaves it where it is.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if device is None:
+        return
+    try:
+        model.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch says it in all three ways
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"device={str(device)!r} can't be used ({reason}): give one that torch has here, or leave it out."
+        ) from error
 
 
 def check_model(checkpoint: Checkpoint, wanted: str) -> None:

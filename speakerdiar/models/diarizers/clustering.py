@@ -15,6 +15,7 @@ from speakerdiar.audio import read_blocks
 from speakerdiar.clustering import ClustererMixin, make_clusterer
 from speakerdiar.clustering.affinity import directions
 from speakerdiar.clustering.centroids import cluster_centroids
+from speakerdiar.clustering.online import OnlineClusterer, OnlinePlan
 from speakerdiar.clustering.resegmentation import resegment
 from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
 from speakerdiar.errors import ConfigError, SpeakerCountError
@@ -23,6 +24,9 @@ from speakerdiar.mixins.blockwise import BlockwiseDiarizationMixin, Heard, Job
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.mixins.results import finished, speaker_count
 from speakerdiar.mixins.segmentation import SegmentationMixin
+from speakerdiar.mixins.stream_blocks import StreamBlocks
+from speakerdiar.mixins.streaming import StreamingMixin, StreamStep
+from speakerdiar.models.diarizers.online_clustering import LATENCIES, OnlineLatency, OnlineStream
 from speakerdiar.models.diarizers.windows import WindowPlan, Windows
 from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_segmenter
@@ -46,12 +50,23 @@ class _Heard(Heard):
     embeddings: NDArray[np.float32]
 
 
-class ClusteringDiarizer(BlockwiseDiarizationMixin):
-    """Speech, windows, embeddings, clusters, turns: one speaker at a time, any number of speakers.
+@dataclass(frozen=True, kw_only=True)
+class _Followed(Heard):
+    """The turns of a recording that was heard as if it were live."""
+
+    turns: tuple[Turn, ...]
+
+
+class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
+    """Speech, windows, embeddings, clusters, turns: one speaker at a time, any number of speakers, live too.
 
     The audio is read block by block, once to find speech and once to embed it, so that memory grows by little more than
     the embeddings, about 10 MB an hour. Post-processing parameters (`postprocessing_params`) are those of the speech
     scores. With an upper and a lower bound the number of speakers is met exactly, or `SpeakerCountError` says why not.
+
+    Live, and with `latency`, speakers are decided on the way, out of a bounded memory (`OnlineClusterer`). Two of them
+    may turn out to be one, which the updates announce. There, `num_speakers` is an upper bound, and a lower bound is
+    asked for from 10 s of speech on for each speaker.
 
     Args:
         segmenter: finds speech: a name in SEGMENTERS (`silero`, `energy`) or an instance.
@@ -71,6 +86,8 @@ class ClusteringDiarizer(BlockwiseDiarizationMixin):
     DEFAULT_POSTPROCESSING: ClassVar[PostProcessingParams] = PostProcessingParams(
         onset=0.3, offset=0.15, pad_onset=0.15, pad_offset=0.1, min_duration_on=0.35, min_duration_off=0.25
     )
+    LATENCIES: ClassVar[Mapping[str, OnlineLatency]] = LATENCIES
+    DEFAULT_LATENCY = "2s"
 
     def __init__(
         self,
@@ -93,8 +110,60 @@ class ClusteringDiarizer(BlockwiseDiarizationMixin):
             )
         self.sample_rate = self.embedder.sample_rate
 
-    def _hear(self, jobs: Sequence[Job]) -> list[_Heard]:
-        return [self._hear_one(job) for job in jobs]
+    def _stream_preset(self, latency: Any) -> OnlineLatency:
+        if isinstance(latency, OnlineLatency):
+            return latency
+        preset: OnlineLatency = super()._stream_preset(latency)
+        return preset
+
+    def _stream_begin(self, preset: OnlineLatency, diarcfg: DiarizeConfig) -> OnlineStream:
+        return self._begin(preset, diarcfg, diarcfg.speaker_count)
+
+    def _begin(self, preset: OnlineLatency, diarcfg: DiarizeConfig, count: SpeakerCount) -> OnlineStream:
+        """Return the memory of a recording of so many speakers."""
+        return OnlineStream(
+            preset,
+            self.segmenter,
+            self.embedder,
+            self.windows,
+            diarcfg.postprocessing_params or self.DEFAULT_POSTPROCESSING,
+            OnlineClusterer(self.clusterer, count, OnlinePlan(change_cost=self.change_cost[0])),
+            confidence=diarcfg.confidence,
+        )
+
+    def _stream_need(self, state: OnlineStream) -> int:
+        return state.need
+
+    def _stream_step(
+        self, states: Sequence[OnlineStream], blocks: Sequence[np.ndarray], last: bool
+    ) -> list[StreamStep]:
+        return [state.step(block, last) for state, block in zip(states, blocks, strict=True)]
+
+    def _hear(self, jobs: Sequence[Job]) -> list[_Heard | _Followed]:
+        return [self._hear_one(job) if job.diarcfg.latency is None else self._follow(job) for job in jobs]
+
+    def _follow(self, job: Job) -> _Followed:
+        """Hear a recording as if it were live."""
+        count = speaker_count(job.recording, job.diarcfg)
+        state = self._begin(self._stream_preset(job.diarcfg.latency), job.diarcfg, count)
+        queue = StreamBlocks(self.sample_rate, self.sample_rate)
+        turns: list[Turn] = []
+
+        def step(block: NDArray[np.float32], last: bool) -> None:
+            found = state.step(block, last)
+            turns[:] = [replace(t, speaker=found.relabelled.get(t.speaker, t.speaker)) for t in turns]
+            turns.extend(found.final)
+
+        for samples in read_blocks(job.recording, self.sample_rate, BLOCK_SECONDS):
+            queue.put(samples, 0.0)
+            while (block := queue.next_block(state.need)) is not None:
+                step(block, False)
+            job.tell("turns", None, state.audio.seconds, job.recording.duration)
+        queue.end()
+        step(queue.rest(), True)
+        seconds = state.audio.seconds
+        job.tell("turns", tuple(turns), seconds, seconds)
+        return _Followed(recording=replace(job.recording, duration=seconds or None), turns=tuple(turns))
 
     def _hear_one(self, job: Job) -> _Heard:
         speech, seconds = self._find_speech(job)
@@ -152,7 +221,9 @@ class ClusteringDiarizer(BlockwiseDiarizationMixin):
         job.tell("embeddings", vectors, len(spans), len(spans))
         return vectors
 
-    def _decide(self, heard: _Heard, diarcfg: DiarizeConfig) -> Diarization:
+    def _decide(self, heard: _Heard | _Followed, diarcfg: DiarizeConfig) -> Diarization:
+        if isinstance(heard, _Followed):
+            return finished(heard.recording, heard.turns, diarcfg)
         if not len(heard.windows):
             return finished(heard.recording, (), diarcfg, scores=_scores((), heard.speech, 0))
         count = speaker_count(heard.recording, diarcfg)
