@@ -29,7 +29,7 @@ from long_recordings import made
 
 THREADS = "2"
 FULL: dict[str, Any] = {}
-SMALL: dict[str, Any] = {"channels": 32, "d_model": 64, "heads": 4, "layers": 2, "d_inner": 256, "transformer_layers": 2}
+SMALL: dict[str, Any] = {"channels": 32, "d_model": 64, "heads": 4, "layers": 2, "d_inner": 256}
 
 
 def main() -> None:
