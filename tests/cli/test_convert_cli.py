@@ -25,6 +25,17 @@ def test_a_model_without_weights_of_its_own_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_nemo_file_becomes_a_folder_that_loads(shared: Path, tmp_path: Path) -> None:
+    source, out = shared / "golden/nemo/containers/nemo30.nemo", tmp_path / "out"
+    done = run(source, out)
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "config.yaml", "model.safetensors"]
+    assert "isn't empty" in run(source, out).stderr
+    assert run(out, tmp_path / "again").exit_code == 0
+    assert (tmp_path / "again/model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    assert run(source, out, "--overwrite").exit_code == 0
+
+
 def test_an_unknown_source_is_named(tmp_path: Path) -> None:
     done = run(tmp_path / "missing.nemo", tmp_path / "out")
     assert done.exit_code == 1
