@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from speakerdiar.nn import fast_conformer
 from speakerdiar.nn.fast_conformer import ConvolutionModule, FastConformer, StridingReduction
 
+ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 
-def drawn(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+
+def drawn(module: ModuleT, seed: int = 0) -> ModuleT:
     """The module with random numbers in every tensor, those that begin as 0 or 1 too."""
     draw = torch.Generator().manual_seed(seed)
     for name, value in module.state_dict().items():
@@ -70,13 +74,15 @@ def test_batch_norm_is_folded_into_the_convolution_before_it() -> None:
 
 def test_in_training_the_batch_norm_learns() -> None:
     module = drawn(ConvolutionModule(6, 5)).train()
-    before = module.batch_norm.running_mean.clone()
+    mean = module.batch_norm.running_mean
+    assert mean is not None
+    before = mean.clone()
     with torch.no_grad():
         x = noise(2, 6, 19)
         found = module._depthwise(x)
-    mean = module.batch_norm.bias
-    torch.testing.assert_close(found.mean((0, 2)), mean, rtol=0, atol=1e-5)  # the batch's own statistics
-    assert not torch.equal(module.batch_norm.running_mean, before)
+    wanted = module.batch_norm.bias  # the mean is the batch's own
+    torch.testing.assert_close(found.mean((0, 2)), wanted, rtol=0, atol=1e-5)
+    assert not torch.equal(mean, before)
 
 
 @settings(max_examples=20)

@@ -78,13 +78,14 @@ def test_gradients_reach_every_weight_in_training() -> None:
     chances = network(network.pre_encode(mels), torch.tensor([20, 13]))
     wanted = (chances.detach() < 0.5).float()
     loss = torch.nn.functional.binary_cross_entropy(chances, wanted)
-    loss.backward()
+    torch.autograd.backward(loss)
     still = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     # A shift of all scores of a query alike changes no softmax.
     assert all(name.endswith(("linear_k.bias", "key_net.bias", "depthwise_conv.bias")) for name in still), still
     with torch.no_grad():
         for value in network.parameters():
-            value -= 0.01 * value.grad
+            assert value.grad is not None
+            value.sub_(0.01 * value.grad)
     again = network(network.pre_encode(mels), torch.tensor([20, 13]))
     assert torch.nn.functional.binary_cross_entropy(again, wanted) < loss
 
