@@ -15,7 +15,6 @@ from typing_extensions import Self
 
 from speakerdiar.checkpoints.digests import sha256_of
 from speakerdiar.checkpoints.folder import ModelCard
-from speakerdiar.checkpoints.hub import fetch, is_repository
 from speakerdiar.checkpoints.whole_folder import whole_folder
 from speakerdiar.config import DiarizeConfig
 from speakerdiar.errors import ConfigError, WeightsError
@@ -33,7 +32,8 @@ from speakerdiar.models.diarizers.nemotron_folder import (
 )
 from speakerdiar.models.diarizers.nemotron_latency import LATENCIES, NemotronLatency
 from speakerdiar.models.diarizers.nemotron_steps import MEL_FRAMES, NemotronStream, advance
-from speakerdiar.models.pretrained import precision_of
+from speakerdiar.models.opening import local_place
+from speakerdiar.models.pretrained import precision_of, put_on
 from speakerdiar.nn.log_mel import LogMel, MelStream
 
 LICENCE = "OpenMDW-1.1"
@@ -106,17 +106,18 @@ class NemotronDiarizer(torch.nn.Module, FrameStreamingMixin):
         Raises:
             MissingExtraError: transformers isn't installed, or too old; for a name of the Hub, huggingface_hub.
             WeightsError: no such weights, or weights that are broken or belong to another model.
-            ConfigError: no such precision.
+            ConfigError: no such precision or device.
         """
         dtype = precision_of(precision)
         library()  # before anything is fetched
-        folder = _folder(name_or_path, token=token, revision=revision)
+        folder = local_place(name_or_path, token=token, revision=revision, files=FILES, licence=LICENCE)
         network = read_network(folder, dtype)
         model = cls(network, mel_type=read_mel_type(folder))
         if compile:
             for layer in network.model.audio_tower.layers:
                 layer.compile(dynamic=True)
-        return model.to(device) if device is not None else model
+        put_on(model, device)
+        return model
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write a folder that transformers reads too, whole or not at all, and return its path.
@@ -210,14 +211,3 @@ class NemotronDiarizer(torch.nn.Module, FrameStreamingMixin):
             licence=f"{LICENCE}, if these are the weights that NVIDIA released",
             source="saved by `NemotronDiarizer.save_pretrained`",
         )
-
-
-def _folder(name_or_path: str | os.PathLike[str], *, token: str | None, revision: str | None) -> Path:
-    """Return the folder that a name stands for; what isn't on this machine comes from the Hub."""
-    path = Path(name_or_path)
-    if path.is_dir():
-        return path
-    name = os.fspath(name_or_path)
-    if not path.exists() and is_repository(name):
-        return fetch(name, token=token, revision=revision, files=FILES, licence=LICENCE)
-    raise WeightsError(f"{name}: there is no such folder: give one with {CONFIG} and {WEIGHTS}, or owner/name.")

@@ -16,7 +16,9 @@ import torch
 pytest.importorskip("transformers", minversion="5.18", reason="pip install 'speakerdiar[nemotron]' brings transformers")
 from fakes_nemotron import tiny_nemotron, tiny_network, transformers
 
+from speakerdiar.checkpoints.hub_files import wanted
 from speakerdiar.errors import ConfigError, MissingExtraError, WeightsError
+from speakerdiar.models import opening
 from speakerdiar.models.diarizers.nemotron import NemotronDiarizer
 from speakerdiar.models.diarizers.nemotron_latency import LATENCIES
 
@@ -88,6 +90,8 @@ def test_half_precision_is_of_the_network_alone(
     assert np.abs(whole - rough).mean() < 0.05
     with pytest.raises(ConfigError, match="precision='int8'"):
         NemotronDiarizer.from_pretrained(folder, precision="int8")
+    with pytest.raises(ConfigError, match="device='nowhere'"):
+        NemotronDiarizer.from_pretrained(folder, device="nowhere")
 
 
 @torch.inference_mode()
@@ -181,8 +185,27 @@ def test_constants_of_the_front_end_keep_their_type(tmp_path: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="there is no such folder"):
+    with pytest.raises(WeightsError, match="there is no such file or folder"):
         NemotronDiarizer.from_pretrained(tmp_path / "nowhere" / "deep")
+
+
+def test_a_file_is_no_folder(folder: Path) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json: Not a directory: give a folder"):
+        NemotronDiarizer.from_pretrained(folder / "README.md")
+
+
+def test_a_name_of_the_hub_is_fetched_as_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def fetch(name: str, **options: Any) -> Path:
+        asked.update(options, name=name)
+        return folder
+
+    monkeypatch.setattr(opening, "fetch", fetch)
+    NemotronDiarizer.from_pretrained("nvidia/Nemotron-3-Diarization", token="secret", revision="main")
+    assert (asked["name"], asked["token"], asked["revision"]) == ("nvidia/Nemotron-3-Diarization", "secret", "main")
+    held = ["model.nemo", "config.json", "model.safetensors", "processor_config.json", "code.py", "README.md"]
+    assert wanted(held, asked["files"]) == ["README.md", "config.json", "model.safetensors", "processor_config.json"]
 
 
 def test_another_stacking_is_refused() -> None:
