@@ -97,11 +97,11 @@ def clock(seconds: float) -> str:
 def stats_table(stats: SessionStats) -> Table:
     """Return what a session took: the latency that the preset brings, and apart from it, that of computing."""
     table = Table("latency", "value", "what it is", show_edge=False)
-    table.add_row("algorithmic", f"{stats.latency_seconds:.2f} s", "audio heard before a moment is decided: the preset")
+    table.add_row("algorithmic", f"{stats.latency_seconds:.2f} s", "of the preset: audio heard before a decision")
     table.add_row("compute, p50", _milliseconds(stats.step_p50), f"median of {stats.steps} steps")
-    table.add_row("compute, p95", _milliseconds(stats.step_p95), "95 of 100 steps took no longer")
-    factor = f"{stats.compute_seconds:.2f} s of computing for {stats.audio_seconds:.2f} s of audio"
-    table.add_row("real-time factor", f"{stats.real_time_factor:.3f}", f"{factor}; below 1 keeps up")
+    table.add_row("compute, p95", _milliseconds(stats.step_p95), "19 of 20 steps took no longer")
+    spent = f"{stats.compute_seconds:.2f} s of computing, {stats.audio_seconds:.2f} s of audio"
+    table.add_row("real-time factor", f"{stats.real_time_factor:.3f}", spent)
     return table
 
 

@@ -29,6 +29,7 @@ from speakerdiar.cli.main import app
 from speakerdiar.config import DiarizeConfig, field_docs
 from speakerdiar.formats import load
 from speakerdiar.mixins import StreamStep
+from speakerdiar.models import MODELS
 from speakerdiar.streaming import LiveSource, SampleChunk, StreamingUpdate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -353,3 +354,20 @@ def test_on_a_terminal_open_turns_stand_below_the_settled_ones(model: ToneStream
 )
 def test_the_clock_carries_over(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+@pytest.mark.skipif(not MODELS["embedded"].is_here(), reason="the embedded weights aren't installed")
+def test_the_embedded_model_follows_a_pipe(tmp_path: Path) -> None:
+    samples, rate = soundfile.read(ROOT / "examples/data/conversation.flac", dtype="float32", stop=16000 * 14)
+    soundfile.write(tmp_path / "talk.wav", samples, rate)
+    done = subprocess.run(
+        [sys.executable, "-m", "speakerdiar", "stream", "-", "--latency", "2s", "--stats"],
+        input=(tmp_path / "talk.wav").read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    [expected] = speakerdiar.models.load_model().diarize(tmp_path / "talk.wav", latency="2s")
+    lines = turns_of(done.stdout.decode())
+    assert [(start, end) for start, end, _ in lines] == [(round(t.start, 3), round(t.end, 3)) for t in expected]
+    assert len(expected.speakers) > 1
+    assert "algorithmic" in done.stderr.decode()
