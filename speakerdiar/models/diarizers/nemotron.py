@@ -16,7 +16,7 @@ from typing_extensions import Self
 from speakerdiar.checkpoints.digests import sha256_of
 from speakerdiar.checkpoints.folder import ModelCard
 from speakerdiar.checkpoints.whole_folder import whole_folder
-from speakerdiar.config import DiarizeConfig
+from speakerdiar.config import DiarizeConfig, PostProcessingParams
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.frame_streaming import FrameStreamingMixin
 from speakerdiar.models.diarizers.nemotron_folder import (
@@ -32,6 +32,7 @@ from speakerdiar.models.diarizers.nemotron_folder import (
 )
 from speakerdiar.models.diarizers.nemotron_latency import LATENCIES, NemotronLatency
 from speakerdiar.models.diarizers.nemotron_steps import MEL_FRAMES, NemotronStream, advance
+from speakerdiar.models.diarizers.sortformer_presets import POSTPROCESSING_V2
 from speakerdiar.models.opening import local_place
 from speakerdiar.models.pretrained import precision_of, put_on
 from speakerdiar.nn.log_mel import LogMel, MelStream
@@ -64,6 +65,10 @@ class NemotronDiarizer(torch.nn.Module, FrameStreamingMixin):
     DEFAULT_LATENCY = "1.04s"
     FILE_LATENCY = "30.4s"
     FRAME_SECONDS = 0.01
+    POSTPROCESSING: ClassVar[Mapping[str, PostProcessingParams]] = {
+        "none": PostProcessingParams(),
+        "readable": POSTPROCESSING_V2["readable"],
+    }
 
     def __init__(self, network: Any, *, mel_type: torch.dtype = torch.float32) -> None:
         super().__init__()

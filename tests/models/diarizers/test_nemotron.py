@@ -80,6 +80,25 @@ def test_scores_asked_for_change_no_turn(model: NemotronDiarizer, talk: np.ndarr
     assert all(turn.confidence is not None for turn in sure)
 
 
+def test_readable_turns(model: NemotronDiarizer, talk: np.ndarray) -> None:
+    [plain] = model.diarize((talk, RATE))
+    [readable] = model.diarize((talk, RATE), postprocessing_params="readable")
+    assert min(turn.duration for turn in plain) < 0.16 <= min(turn.duration for turn in readable) + 1e-6
+
+
+def test_sessions_in_a_batch_come_to_the_same(model: NemotronDiarizer, talk: np.ndarray) -> None:
+    rows = [talk, talk[::-1].copy(), talk[: 2 * RATE]]
+    batch = model.stream_batch(3, "0.32s")
+    updates: list[list[StreamingUpdate]] = [[], [], []]
+    for at in range(0, len(talk), 7000):
+        for row, update in zip(updates, batch.push([samples[at : at + 7000] for samples in rows]), strict=True):
+            row.append(update)
+    for row, update in zip(updates, batch.finish(), strict=True):
+        row.append(update)
+    for samples, row in zip(rows, updates, strict=True):
+        assert joined(row) == joined(live(model, samples, [], latency="0.32s"))
+
+
 def test_neighbours_change_nothing(model: NemotronDiarizer, talk: np.ndarray) -> None:
     pieces = [talk, talk[: 3 * RATE], talk[:100], np.zeros(2 * RATE, np.float32), talk[RATE:]]
     alone = [model.diarize((piece, RATE))[0].turns for piece in pieces]
