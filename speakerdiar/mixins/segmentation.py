@@ -18,7 +18,7 @@ BLOCK_SECONDS = 30.0
 
 
 class SegmentationMixin(ABC):
-    """Gives a model `segment()`, `segment_blocks()` and `score_blocks()`.
+    """Gives a model `segment()`, `segment_blocks()`, `score_blocks()` and, for live audio, `score_next()`.
 
     A subclass says what its frames are (`sample_rate`, `frame_samples`, `classes`) and writes one step:
 
@@ -89,10 +89,33 @@ class SegmentationMixin(ABC):
         for samples in regrouped(map(_checked, blocks), self.block_samples):
             with inference_state(self):
                 scores, state = self._segment_block(samples, state)
-            expected = (-(-len(samples) // self.frame_samples), len(self.classes))
-            if scores.shape != expected:
-                raise ModelError(f"{type(self).__name__} scored a block with shape {scores.shape}, not {expected}.")
-            yield scores
+            yield self._checked_scores(scores, samples)
+
+    def score_next(self, samples: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Score the next samples of a live recording, without waiting for a block.
+
+        Args:
+            samples: (n,) mono, at `sample_rate`; whole frames, but for the last ones of the recording.
+            state: what this method returned for the samples before; None for the first.
+
+        Returns:
+            Scores float32, (ceil(n / frame_samples), classes), and the state for the next samples.
+
+        Raises:
+            InputError: samples of another shape or not finite.
+        """
+        heard = _checked(samples)
+        if not len(heard):
+            return np.zeros((0, len(self.classes)), dtype=np.float32), state
+        with inference_state(self):
+            scores, state = self._segment_live(heard, state)
+        return self._checked_scores(scores, heard), state
+
+    def _checked_scores(self, scores: NDArray[np.float32], samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        expected = (-(-len(samples) // self.frame_samples), len(self.classes))
+        if scores.shape != expected:
+            raise ModelError(f"{type(self).__name__} scored a block with shape {scores.shape}, not {expected}.")
+        return scores
 
     @abstractmethod
     def _segment_block(self, samples: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
@@ -105,6 +128,13 @@ class SegmentationMixin(ABC):
         Returns:
             Scores float32, (ceil(n / frame_samples), classes), and the state for the next block.
         """
+
+    def _segment_live(self, samples: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Score the next samples of a live recording, one frame or more; by default as a block.
+
+        A model that makes use of a block being long (its level, for one) overrides this, and looks at the past instead.
+        """
+        return self._segment_block(samples, state)
 
 
 def regrouped(blocks: Iterable[NDArray[np.float32]], length: int) -> Iterator[NDArray[np.float32]]:
