@@ -56,7 +56,7 @@ def diarize(
 
     try:
         formats = _formats(format, out)
-        config = _with_postprocessing(DiarizeConfig(latency=latency), postprocessing)
+        config = with_postprocessing(DiarizeConfig(latency=latency), postprocessing)
         config.num_speakers, config.min_speakers, config.max_speakers = num_speakers, min_speakers, max_speakers
         config.validate()
         recordings, missing = _recordings(files, channel)
@@ -117,8 +117,8 @@ def _recordings(files: list[str], channel: str) -> tuple[list[Recording], list[s
     return with_unique_ids(found), problems
 
 
-def _with_postprocessing(config: DiarizeConfig, named: str | None) -> DiarizeConfig:
-    """Put a preset's name or a file into the config."""
+def with_postprocessing(config: DiarizeConfig, named: str | None) -> DiarizeConfig:
+    """Put a preset's name or a file into the config, and return it."""
     if named is not None and (named.endswith((".yaml", ".yml")) or Path(named).exists()):
         config.postprocessing_yaml = named
     else:

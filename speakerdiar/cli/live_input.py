@@ -46,19 +46,18 @@ class LiveInput:
     chunks: Callable[[int], Iterable[Any]]
 
 
-def open_input(name: str, raw: RawPcm, device: str | None, pace: bool, opened: ExitStack) -> LiveInput:
-    """Return what is named: an audio file, `mic`, `-` for standard input, or the path of a pipe.
+def open_input(name: str, raw: RawPcm, pace: bool, opened: ExitStack) -> LiveInput:
+    """Return what is named: an audio file, `mic` or `mic:DEVICE`, `-` for standard input, or the path of a pipe.
 
     Raises:
-        ConfigError: an option that has no meaning for it.
+        ConfigError: a pace for what is live.
         SpeakerdiarError: it can't be opened.
     """
-    live = name in (MICROPHONE, STANDARD_INPUT) or _is_pipe(name)
+    kind, _, device = name.partition(":")
+    live = kind == MICROPHONE or name == STANDARD_INPUT or _is_pipe(name)
     if pace and live:
         raise ConfigError(f"--pace with {name}: what is live has its own pace; leave it out.")
-    if device is not None and name != MICROPHONE:
-        raise ConfigError(f"--device {device}: names a microphone; give mic in place of {name}.")
-    if name == MICROPHONE:
+    if kind == MICROPHONE:
         return _of_microphone(device, opened)
     if live:
         return _of_pipe(name, raw, opened)
@@ -73,10 +72,10 @@ def _is_pipe(name: str) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
-def _of_microphone(device: str | None, opened: ExitStack) -> LiveInput:
+def _of_microphone(device: str, opened: ExitStack) -> LiveInput:
     from speakerdiar.streaming import microphone
 
-    source = opened.enter_context(microphone(int(device) if device and device.isdecimal() else device))
+    source = opened.enter_context(microphone(int(device) if device.isdecimal() else device or None))
     return LiveInput("microphone", source.sample_rate, lambda rate: source)
 
 

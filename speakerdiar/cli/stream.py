@@ -27,12 +27,16 @@ INTERRUPTED = 130
 
 
 def stream(
-    source: Annotated[str, typer.Argument(help="An audio file, mic for a microphone, - for WAV or PCM on a pipe.")],
+    source: Annotated[str, typer.Argument(help="An audio file; mic, mic:3, mic:NAME; or - for WAV or PCM on a pipe.")],
     model: Annotated[str, typer.Option(help="Model to use; one that streams.")] = "embedded",
     latency: Annotated[str | None, typer.Option(help=_HELP["latency"])] = None,
     num_speakers: Annotated[int | None, typer.Option(help=_HELP["num_speakers"])] = None,
     min_speakers: Annotated[int | None, typer.Option(help=_HELP["min_speakers"])] = None,
     max_speakers: Annotated[int | None, typer.Option(help=_HELP["max_speakers"])] = None,
+    postprocessing: Annotated[
+        str | None, typer.Option(help="Post-processing: the name of one of the model's presets, or a YAML file.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where a network runs, such as cuda; the CPU by default.")] = None,
     format: Annotated[
         str | None, typer.Option("--format", "-f", help="live (a terminal's default), tsv (else), or jsonl.")
     ] = None,
@@ -40,7 +44,6 @@ def stream(
         Path | None, typer.Option("--out", "-o", help="File for all turns at the end, in the format of its suffix.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds of audio.")] = None,
-    device: Annotated[str | None, typer.Option(help="Number or name of the microphone.")] = None,
     rate: Annotated[int, typer.Option(help="Hz of raw PCM.")] = 16000,
     channels: Annotated[int, typer.Option(help="Channels of raw PCM.")] = 1,
     dtype: Annotated[str, typer.Option(help="Type of raw PCM: uint8, int16, int24, int32, float32.")] = "int16",
@@ -55,18 +58,28 @@ def stream(
     speakers found to be another one, are warnings on standard error. Ctrl-C ends well: what was heard is settled and
     written, and the exit code is 0 (130 if nothing was heard).
     """
+    from speakerdiar.cli.diarize import with_postprocessing
     from speakerdiar.cli.live_input import CtrlC, RawPcm, open_input
     from speakerdiar.cli.progress import fail, summarize
     from speakerdiar.updates import joined
 
-    speakers = {"num_speakers": num_speakers, "min_speakers": min_speakers, "max_speakers": max_speakers}
+    told = with_postprocessing(DiarizeConfig(), postprocessing)
+    options = {
+        "num_speakers": num_speakers,
+        "min_speakers": min_speakers,
+        "max_speakers": max_speakers,
+        "postprocessing_yaml": told.postprocessing_yaml,
+        "postprocessing_params": told.postprocessing_params,
+    }
     ctrl_c = CtrlC()
     with ExitStack() as opened:
         try:
             shape = _format(format, quiet)
             _check(out, seconds)
-            live = open_input(source, RawPcm(rate, channels, dtype), device, pace, opened)
-            session = opened.enter_context(_load(model).stream(latency, sample_rate=live.sample_rate, **speakers))
+            live = open_input(source, RawPcm(rate, channels, dtype), pace, opened)
+            session = opened.enter_context(
+                _load(model, device).stream(latency, sample_rate=live.sample_rate, **options)
+            )
             chunks = _limited(live.chunks(session.sample_rate), session.sample_rate, seconds)
             with _view(shape) as view:
                 listener = _Listener(session, view, ctrl_c, quiet)
@@ -143,11 +156,11 @@ def _check(out: Path | None, seconds: float | None) -> None:
         raise ConfigError(f"--out {out}: name a file with one of the suffixes {suffixes}.")
 
 
-def _load(name: str) -> StreamingMixin:
+def _load(name: str, device: str | None) -> StreamingMixin:
     from speakerdiar.mixins import StreamingMixin
     from speakerdiar.models import load_model
 
-    model = load_model(name)
+    model = load_model(name, **({} if device is None else {"device": device}))
     if not isinstance(model, StreamingMixin):
         raise ConfigError(f"--model {name}: doesn't stream. Models that do: {', '.join(_streaming_models())}.")
     return model

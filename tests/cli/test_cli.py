@@ -51,7 +51,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "HEAVY []" in done.stdout
-    for command in ("diarize", "score", "models", "info"):
+    for command in ("diarize", "stream", "score", "models", "info"):
         assert command in done.stdout
 
 

@@ -269,7 +269,7 @@ def test_ctrl_c_settles_what_was_heard(heard: bool, model: ToneStreamer, microph
         (("TALK", "--out", "turns.doc"), ".rttm"),
         (("TALK", "--out", "."), ".rttm"),
         (("TALK", "--seconds", "0"), "--seconds 0"),
-        (("TALK", "--device", "2"), "give mic"),
+        (("TALK", "--postprocessing", "missing.yaml"), "missing.yaml"),
         (("-", "--pace"), "its own pace"),
         (("-", "--dtype", "int61"), "int16"),
         (("TALK", "--num-speakers", "0"), "num_speakers=0"),
@@ -301,10 +301,9 @@ def test_the_microphone_is_named_by_number_or_name(
         return microphone
 
     monkeypatch.setattr(speakerdiar.streaming, "microphone", opened)
-    for device in ("3", "USB"):
-        assert run("mic", "--device", device).exit_code == 0
-    assert run("mic").exit_code == 0
-    assert asked == [3, "USB", None]
+    for name in ("mic:3", "mic:USB Audio: 2", "mic", "mic:"):
+        assert run(name).exit_code == 0
+    assert asked == [3, "USB Audio: 2", None, None]
 
 
 def test_a_pipe_is_heard_live_and_ctrl_c_ends_it_well(model: ToneStreamer, tmp_path: Path) -> None:
@@ -371,3 +370,30 @@ def test_the_embedded_model_follows_a_pipe(tmp_path: Path) -> None:
     assert [(start, end) for start, end, _ in lines] == [(round(t.start, 3), round(t.end, 3)) for t in expected]
     assert len(expected.speakers) > 1
     assert "algorithmic" in done.stderr.decode()
+
+
+def test_a_nemo_file_streams_as_its_whole_is_diarized(shared: Path, talk: Path) -> None:
+    weights = shared / "golden/nemo/v2/tiny_v2.nemo"
+    done = run(talk, "--model", weights, "--latency", "1.04s", "-q")
+    assert done.exit_code == 0, done.output
+    [expected] = speakerdiar.models.load_model(weights).diarize(talk, latency="1.04s")
+    assert [(start, end) for start, end, _ in turns_of(done.stdout)] == [(t.start, t.end) for t in expected]
+    assert len(expected) > 1
+
+
+def test_device_and_post_processing_are_passed_on(monkeypatch: pytest.MonkeyPatch, talk: Path, tmp_path: Path) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def loaded(name: str, **options: Any) -> ToneStreamer:
+        asked.append((name, options))
+        return ToneStreamer()
+
+    monkeypatch.setattr(speakerdiar.models, "load_model", loaded)
+    told = tmp_path / "post.yaml"
+    told.write_text("parameters:\n  onset: 0.7\n")
+    assert run(talk, "--model", "x.nemo", "--device", "cuda", "--postprocessing", told).exit_code == 0
+    assert asked == [("x.nemo", {"device": "cuda"})]
+    told.write_text("parameters:\n  onsett: 0.7\n")
+    done = run(talk, "--postprocessing", told)
+    assert done.exit_code == 2
+    assert "'onset'" in done.stderr
