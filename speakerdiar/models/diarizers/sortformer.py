@@ -108,7 +108,10 @@ class SortformerDiarizer(torch.nn.Module, PretrainedMixin, SpkDiarizationMixin):
             recording = known or Recording(id, np.zeros(0, np.float32), self.sample_rate)
             if recording.duration is None and samples:
                 recording = replace(recording, duration=samples / self.sample_rate)
-            found.append(scores_to_diarization(recording, FrameScores(scores, grid), diarcfg, subframe=SUBFRAME))
+            frames = FrameScores(scores, grid)
+            if diarcfg.hook is not None:
+                diarcfg.hook("scores", frames, recording.duration or 0.0, recording.duration or 0.0)
+            found.append(scores_to_diarization(recording, frames, diarcfg, subframe=SUBFRAME))
         return found
 
     def _scores(self, waves: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
