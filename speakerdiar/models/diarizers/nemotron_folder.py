@@ -88,7 +88,8 @@ def read_mel_type(folder: Path) -> torch.dtype:
     if file is None:
         return torch.float32
     config = _read_json(file)
-    config = config.get("feature_extractor", config)
+    part = config.get("feature_extractor")
+    config = part if isinstance(part, dict) else config  # older folders have it in a file of its own
     for name, value in FRONT_END.items():
         if config.get(name, value) != value:
             raise WeightsError(f"{file}: {name}={config[name]!r} isn't supported: Nemotron has {value!r} there.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from fakes_nemotron import tiny_nemotron, tiny_network, transformers
 
 from speakerdiar.checkpoints.hub_files import wanted
 from speakerdiar.errors import ConfigError, MissingExtraError, WeightsError
-from speakerdiar.models import opening
+from speakerdiar.models.diarizers import nemotron
 from speakerdiar.models.diarizers.nemotron import NemotronDiarizer
 from speakerdiar.models.diarizers.nemotron_latency import LATENCIES
 
@@ -173,6 +174,9 @@ def test_a_front_end_of_another_kind_is_refused(copied: Path) -> None:
     file.write_text(text.replace('"mel_filters_dtype": "float32"', '"mel_filters_dtype": "int4"'))
     with pytest.raises(WeightsError, match="mel_filters_dtype='int4'"):
         NemotronDiarizer.from_pretrained(copied)
+    file.write_text('{"feature_extractor": 3, "hop_length": 80}')
+    with pytest.raises(WeightsError, match="hop_length=80"):
+        NemotronDiarizer.from_pretrained(copied)
     file.unlink()  # NeMo's own front end is meant where nothing is said
     assert NemotronDiarizer.from_pretrained(copied).mel_type == torch.float32
 
@@ -197,11 +201,11 @@ def test_a_file_is_no_folder(folder: Path) -> None:
 def test_a_name_of_the_hub_is_fetched_as_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def fetch(name: str, **options: Any) -> Path:
+    def local_place(name: str, **options: Any) -> Path:
         asked.update(options, name=name)
         return folder
 
-    monkeypatch.setattr(opening, "fetch", fetch)
+    monkeypatch.setattr(nemotron, "local_place", local_place)
     NemotronDiarizer.from_pretrained("nvidia/Nemotron-3-Diarization", token="secret", revision="main")
     assert (asked["name"], asked["token"], asked["revision"]) == ("nvidia/Nemotron-3-Diarization", "secret", "main")
     held = ["model.nemo", "config.json", "model.safetensors", "processor_config.json", "code.py", "README.md"]
@@ -215,7 +219,29 @@ def test_another_stacking_is_refused() -> None:
         NemotronDiarizer(network)
 
 
-def test_without_transformers_the_pip_line_is_printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingExtraError, match=r'transformers>=5\.18: pip install "speakerdiar\[nemotron\]"'):
+@pytest.mark.parametrize("found", [None, types.ModuleType("transformers")], ids=["absent", "too old"])
+def test_without_transformers_the_pip_line_is_printed(
+    model: NemotronDiarizer, folder: Path, monkeypatch: pytest.MonkeyPatch, found: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", found)
+    line = r'transformers>=5\.18: pip install "speakerdiar\[nemotron\]"'
+    with pytest.raises(MissingExtraError, match=line):
         NemotronDiarizer.from_pretrained(folder)
+    with pytest.raises(MissingExtraError, match=line):
+        NemotronDiarizer(model.network)
+
+
+def test_loading_leaves_the_bars_and_warnings_of_transformers_as_they_were(folder: Path) -> None:
+    log = transformers.utils.logging
+    before = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_info()
+    log.enable_progress_bar()
+    try:
+        with pytest.raises(WeightsError):
+            NemotronDiarizer.from_pretrained(folder / "deeper")
+        NemotronDiarizer.from_pretrained(folder)
+        assert (log.get_verbosity(), log.is_progress_bar_enabled()) == (log.INFO, True)
+    finally:
+        log.set_verbosity(before[0])
+        if not before[1]:
+            log.disable_progress_bar()
