@@ -41,6 +41,7 @@ def list_models(as_json: _AsJson = False) -> None:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table()
@@ -48,7 +49,7 @@ def list_models(as_json: _AsJson = False) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         here = "yes" if row["here"] else "no"
-        table.add_row(str(row["name"]), here, str(row["needs"] or "-"), str(row["licence"]), str(row["about"]))
+        table.add_row(row["name"], here, escape(row["needs"] or "-"), escape(row["licence"]), escape(row["about"]))
     Console().print(table)
 
 
@@ -94,6 +95,7 @@ def model_info(
             facts = describe(Path(name))
         else:
             repo, asked, licence = _repository(name, revision)
+            asked.pop("sha256", None)  # what was pulled is hashed against its pin
             found = hub.cached(repo, **asked)
             if found is None:
                 raise UnknownModelError(f"{repo} isn't on this machine: run `speakerdiar models pull {name}` first.")
@@ -150,7 +152,7 @@ def _repository(name: str, revision: str | None) -> tuple[str, dict[str, Any], s
         return name, {"revision": revision}, ""
     if not info.hub:
         raise ConfigError(f"{name} has no repository on the Hub: its weights come with `pip install {info.needs}`.")
-    return info.hub, {"revision": revision or info.revision or None, "files": info.files}, info.licence
+    return info.hub, info.on_hub(revision), info.licence
 
 
 def _facts(found: Snapshot, licence: str) -> dict[str, Any]:

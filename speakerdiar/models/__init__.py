@@ -37,6 +37,7 @@ class ModelInfo:
         hub: `owner/name` of the repository on the Hugging Face Hub that has the weights; "" for none.
         revision: its commit, or a branch that is pinned at the first pull; "" for `main`.
         files: which of its files are fetched; by default the best form of weights on offer.
+        sha256: what the first of these files must be at that revision.
     """
 
     home: str
@@ -49,6 +50,12 @@ class ModelInfo:
     hub: str = ""
     revision: str = ""
     files: tuple[str, ...] = ()
+    sha256: str = ""
+
+    def on_hub(self, revision: str | None = None) -> dict[str, Any]:
+        """What is asked of the Hub: revision (another one than the model's own, if given), files, and their hashes."""
+        known = {self.files[0]: self.sha256} if self.sha256 and revision is None else {}
+        return {"revision": revision or self.revision or None, "files": self.files, "sha256": known}
 
     def is_here(self) -> bool:
         """Whether all that the model needs is installed."""
@@ -64,6 +71,8 @@ _CLUSTERING = "speakerdiar.models.diarizers.clustering:ClusteringDiarizer"
 _SORTFORMER = "speakerdiar.models.diarizers.sortformer:SortformerDiarizer"
 _STREAMING_SORTFORMER = "speakerdiar.models.diarizers.streaming_sortformer:StreamingSortformerDiarizer"
 
+
+# Revisions and hashes are those that public projects pin, each of them stated by two at least.
 MODELS: Mapping[str, ModelInfo] = {
     "embedded": ModelInfo(
         home=_CLUSTERING,
@@ -90,7 +99,9 @@ MODELS: Mapping[str, ModelInfo] = {
         needs="speakerdiar[hub]",
         packages=("huggingface_hub",),
         hub="nvidia/diar_sortformer_4spk-v1",
-        files=("*.nemo",),
+        revision="9f17b10df44c0a4c8f3c86fbddc9ee2d6ab9ac08",
+        files=("diar_sortformer_4spk-v1.nemo",),
+        sha256="bc74dfd8ca314240abcdc7e2949901eeaa72947a04ce1fab893e373d81f1e689",
     ),
     "nvidia/diar_streaming_sortformer_4spk-v2": ModelInfo(
         home=_STREAMING_SORTFORMER,
@@ -100,7 +111,9 @@ MODELS: Mapping[str, ModelInfo] = {
         needs="speakerdiar[hub]",
         packages=("huggingface_hub",),
         hub="nvidia/diar_streaming_sortformer_4spk-v2",
-        files=("*.nemo",),
+        revision="5240a64075176943f677d30fa2171c780229f341",
+        files=("diar_streaming_sortformer_4spk-v2.nemo",),
+        sha256="b371afce2c4958186469df33d939936b9746c89f38b10a69cfd2c61254e83329",
     ),
     "nvidia/diar_streaming_sortformer_4spk-v2.1": ModelInfo(
         home=_STREAMING_SORTFORMER,
@@ -110,7 +123,9 @@ MODELS: Mapping[str, ModelInfo] = {
         needs="speakerdiar[hub]",
         packages=("huggingface_hub",),
         hub="nvidia/diar_streaming_sortformer_4spk-v2.1",
-        files=("*.nemo",),
+        revision="fafaab5faa1617a0ca52d38dd3dc4bd636800d3d",
+        files=("diar_streaming_sortformer_4spk-v2.1.nemo",),
+        sha256="8abd32832159c6ac1148c926b7276f35ba34582c444e559dce1f1253fea42ef8",
     ),
     "nvidia/Nemotron-3-Diarization": ModelInfo(
         home="speakerdiar.models.diarizers.nemotron:NemotronDiarizer",
@@ -119,7 +134,9 @@ MODELS: Mapping[str, ModelInfo] = {
         needs="speakerdiar[hub,nemotron]",
         packages=("huggingface_hub", "transformers"),
         hub="nvidia/Nemotron-3-Diarization",
-        files=("*.json", "*.safetensors"),
+        revision="f667ed73aee57d40cc39428eb768b4fd87a0a29e",
+        files=("model.safetensors", "*.json"),
+        sha256="c074d86335b3b794f8fa5edc25594558f128bdb3914d27806a3a5a2e44963cb6",
     ),
 }
 
@@ -145,14 +162,14 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> 
     if info.hub:
         from speakerdiar.models.opening import open_model
 
-        about = {"revision": info.revision or None, "licence": info.licence, "files": info.files}
+        about = {**info.on_hub(options.pop("revision", None)), "licence": info.licence}
         return open_model(info.hub, **{**about, **info.options, **options})
     module, _, name_of_class = info.home.partition(":")
     cls = getattr(importlib.import_module(module), name_of_class)
-    known = inspect.signature(cls).parameters
+    arguments = inspect.signature(cls).parameters
     for option in options:
-        if option not in known:
-            raise UnknownOptionError(option, known, name_of_class)
+        if option not in arguments:
+            raise UnknownOptionError(option, arguments, name_of_class)
     model: SpkDiarizationMixin = cls(**{**info.options, **options})
     return model
 

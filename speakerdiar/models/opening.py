@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.folder import CONFIG, read_folder
-from speakerdiar.checkpoints.hub import fetch, is_repository
+from speakerdiar.checkpoints.hub import is_repository, pull
 from speakerdiar.checkpoints.nemo import read_nemo, target_of
 from speakerdiar.errors import WeightsError
 from speakerdiar.models.pretrained import PretrainedMixin
@@ -27,8 +27,8 @@ OWN: Mapping[str, str] = {
 """Names in `config.yaml` of our own format, and the classes they stand for."""
 TRANSFORMERS: Mapping[str, str] = {"nemotron3_diarization": f"{_HOME}.nemotron:NemotronDiarizer"}
 """Values of `model_type` in `config.json` of a transformers folder."""
-HUB = ("token", "revision", "licence", "files")
-"""Options of loading that only a name on the Hub needs; see `speakerdiar.checkpoints.hub.fetch`."""
+HUB = ("token", "revision", "licence", "files", "sha256")
+"""Options of loading that only a name on the Hub needs; see `speakerdiar.checkpoints.hub.pull`."""
 SORTFORMER = "SortformerEncLabelModel"
 """Last part of the `target` of NeMo's Sortformers."""
 
@@ -84,7 +84,10 @@ def local_place(name_or_path: str | os.PathLike[str], **hub: Any) -> Path:
         return path
     name = os.fspath(name_or_path)
     if is_repository(name) and path.suffix != ".nemo":
-        return fetch(name, **hub)
+        found = pull(name, **hub)
+        archives = [file for file in found.files if file.endswith(".nemo")]
+        # Other programs may have put other files into the same folder of the cache.
+        return found.folder / archives[0] if len(archives) == 1 == len(found.files) else found.folder
     raise WeightsError(f"{name}: there is no such file or folder: give the path of a .nemo file or a model's folder.")
 
 
