@@ -19,7 +19,14 @@ from speakerdiar.config import (
     checked_options,
     private_copy,
 )
-from speakerdiar.errors import ConfigError, InputError, MisplacedArgumentError, ModelError, closest
+from speakerdiar.errors import (
+    ConfigError,
+    InputError,
+    MisplacedArgumentError,
+    ModelError,
+    SpeakerCountError,
+    closest,
+)
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
 from speakerdiar.mixins.folding import fold
 from speakerdiar.mixins.live import is_live, stream_updates
@@ -60,6 +67,11 @@ class SpkDiarizationMixin(ABC):
     """Post-processing when the caller asks for none."""
     POSTPROCESSING: ClassVar[Mapping[str, PostProcessingParams]] = {}
     """Post-processing that may be asked for by name."""
+
+    @property
+    def speaker_capacity(self) -> int | None:
+        """Most speakers that the model can tell apart; None for any number."""
+        return None
 
     def diarize(
         self,
@@ -162,12 +174,21 @@ class SpkDiarizationMixin(ABC):
         for name, value in checked_options(type(own), options).items():
             setattr(own, name, value)
         own.validate()
+        self._check_capacity(own)
         if own.latency is not None:
             as_streaming(self)._stream_preset(own.latency)
         own.postprocessing_params = self._diarize_postprocessing(own)
         assert own._internal is not None
         own._internal.target_sample_rate = rate_of(self) or own._internal.target_sample_rate
         return own
+
+    def _check_capacity(self, diarcfg: DiarizeConfig) -> None:
+        least, most = diarcfg.speaker_count.least, self.speaker_capacity
+        if most is not None and least > most:
+            raise SpeakerCountError(
+                f"{least} speakers were asked for, and {type(self).__name__} tells at most {most} apart: ask for "
+                "fewer, or take a model for more, such as the embedded one."
+            )
 
     def _diarize_postprocessing(self, diarcfg: DiarizeConfig) -> PostProcessingParams:
         given = diarcfg.postprocessing_params

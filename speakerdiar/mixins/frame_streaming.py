@@ -75,6 +75,11 @@ class FrameStreamingMixin(StreamingMixin, BlockwiseDiarizationMixin):
     def speakers(self) -> int:
         """Most speakers that the network tells apart: columns of its scores."""
 
+    @property
+    def speaker_capacity(self) -> int:
+        """Most speakers that the network tells apart."""
+        return self.speakers
+
     @abstractmethod
     def _begin(self, preset: Any, diarcfg: DiarizeConfig, most: int | None) -> Any:
         """Return the memory of a recording of at most so many speakers (None: as many as the network tells apart)."""

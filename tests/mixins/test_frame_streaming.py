@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from speakerdiar.config import DiarizeConfig
+from speakerdiar.errors import SpeakerCountError
 from speakerdiar.mixins.frame_streaming import FrameStreamingMixin
 from speakerdiar.postprocessing.live import LiveTurns
 from speakerdiar.updates import joined
@@ -140,3 +141,15 @@ def test_scores_are_kept_only_where_they_are_asked_for() -> None:
     ]
     LevelDiarizer().diarize((TALK, RATE), hook=lambda *progress: told.append(progress), confidence=True)
     assert len(told[-1][1]) == 36
+
+
+@pytest.mark.parametrize("options", [{"num_speakers": 3}, {"min_speakers": 4}])
+def test_more_speakers_than_the_network_has_channels_are_refused_at_the_call(options: dict[str, int]) -> None:
+    model = LevelDiarizer()
+    silence = np.zeros(RATE, dtype=np.float32)
+    with pytest.raises(SpeakerCountError, match="at most 2 apart"):
+        model.diarize(silence, sample_rate=RATE, **options)
+    with pytest.raises(SpeakerCountError, match="at most 2 apart"):
+        model.stream(**options)
+    assert model.steps == []
+    assert model.diarize(silence, sample_rate=RATE, max_speakers=9)

@@ -21,7 +21,7 @@ from speakerdiar.errors import WeightsError
 from speakerdiar.frames import FrameGrid, FrameScores
 from speakerdiar.mixins import SpkDiarizationMixin, audio_dataloader, scores_to_diarization
 from speakerdiar.mixins.batches import waveforms_of
-from speakerdiar.models.diarizers.sortformer_config import normalize_of, own_weights, shape_of
+from speakerdiar.models.diarizers.sortformer_config import check_sizes, normalize_of, own_weights, shape_of
 from speakerdiar.models.diarizers.sortformer_latency import FRAME_SECONDS
 from speakerdiar.models.diarizers.sortformer_presets import POSTPROCESSING_V1
 from speakerdiar.models.pretrained import PretrainedMixin, check_model, precision_of
@@ -133,6 +133,11 @@ class SortformerDiarizer(torch.nn.Module, PretrainedMixin, SpkDiarizationMixin):
         """Most speakers that the network tells apart."""
         return self.network.shape.speakers
 
+    @property
+    def speaker_capacity(self) -> int:
+        """Most speakers that the network tells apart."""
+        return self.speakers
+
     def _features(self, samples: torch.Tensor) -> torch.Tensor:
         if self.scale_peak and len(samples):
             samples = samples * (1 / (samples.max() + PEAK_GUARD))
@@ -168,10 +173,12 @@ def sortformer_network(
     config, weights = checkpoint.config, checkpoint.weights
     if "target" in config:
         shape = shape_of(config, checkpoint.path)
-        weights = own_weights(weights, shape, checkpoint.path)
     else:
         check_model(checkpoint, model)
         shape = _own_shape(config, checkpoint)
+    check_sizes(shape, weights, checkpoint.path)
+    if "target" in config:
+        weights = own_weights(weights, shape, checkpoint.path)
     with torch.device("meta"):  # no numbers are drawn for weights that come from the file
         network = SortformerNetwork(shape)
     load_weights(network, dict(weights), checkpoint.path)
