@@ -105,3 +105,16 @@ def test_a_model_that_scores_another_number_of_frames_is_refused() -> None:
 
     with pytest.raises(ModelError, match=r"Broken .* \(5, 2\)"):
         Broken().segment_blocks([NOISE])
+
+
+def test_live_samples_are_scored_at_once_and_checked() -> None:
+    model = FakeSegmenter(block_frames=5)
+    first, state = model.score_next(NOISE[:300], None)
+    second, state = model.score_next(NOISE[300:750], state)
+    nothing, after = model.score_next(NOISE[:0], state)
+    assert nothing.shape == (0, 2)
+    assert after is state
+    whole = FakeSegmenter(block_frames=8).segment_blocks([NOISE[:750]]).data
+    np.testing.assert_array_equal(np.concatenate([first, second])[:, 0], whole[:, 0])
+    with pytest.raises(InputError, match="finite"):
+        model.score_next(np.full(100, np.nan, np.float32), state)

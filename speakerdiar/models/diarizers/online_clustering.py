@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,7 +112,6 @@ class OnlineStream:
         self._windows = SpeechWindows(plan)
         self._reach = plan.window + plan.shortest
         self._segmenter_state: Any = None
-        self._steps = 0
         self._closed: list[_Stretch] = []  # those that aren't decided to their end
         self._waiting: list[LiveWindow] = []  # whose speaker isn't decided
         self._before: _Label | None = None  # the last window whose speaker is
@@ -125,21 +124,22 @@ class OnlineStream:
     def need(self) -> int:
         """Samples that the next step takes: whole frames, the last of them heard when the step is due."""
         audio, frame = self.audio, self._segmenter.frame_samples
-        stop, due = 0, self._steps
-        while stop <= audio.heard:
-            due += 1
-            stop = int(due * self._preset.step * audio.rate + TOLERANCE) // frame * frame
-        return stop - audio.heard
+        due = self._due + self._preset.step
+        return max(frame, int(due * audio.rate + TOLERANCE) // frame * frame - audio.heard)
+
+    @property
+    def _due(self) -> float:
+        """Seconds at which the last step was due; whole frames may end a little earlier."""
+        return math.ceil(self.audio.seconds / self._preset.step - TOLERANCE) * self._preset.step
 
     def step(self, block: NDArray[np.float32], last: bool) -> StreamStep:
         """Hear the next samples; return what that decides, all where they are the last."""
-        self._steps += 1
         self.audio.push(block)
         ended, running, settled = self._speech(block, last)
         fresh, passing = self._lay(ended, running, settled)
         labels, relabelled = self._label(fresh, passing, last)
         self._closed.extend(ended)
-        until = inf if last else max(self._until, min(settled, self.audio.seconds - self._preset.wait))
+        until = math.inf if last else max(self._until, min(settled, self._due - self._preset.wait))
         pieces = self._pieces([*self._closed, *running], labels)
         final, tentative = self._decide(pieces, until)
         self._settle(labels, until)

@@ -84,7 +84,7 @@ class SileroVad(torch.nn.Module, SegmentationMixin):
     def _segment_block(self, samples: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
         previous: _State | None = state
         heard = samples if previous is None else np.concatenate([previous.past, samples])[-self.block_samples :]
-        level = samples * self._gain(float(np.mean(np.square(heard, dtype=np.float64))))
+        level = samples * self._gain(heard)
         context = np.zeros(CONTEXT, dtype=np.float32) if previous is None else previous.context
         scores, lstm = self._score(context, level, None if previous is None else previous.lstm)
         return scores, _State(samples, level[-CONTEXT:], lstm)
@@ -93,7 +93,7 @@ class SileroVad(torch.nn.Module, SegmentationMixin):
         past = state or self._silence_before()
         frames = np.split(np.square(samples, dtype=np.float64), range(FRAME, len(samples), FRAME))
         power = np.concatenate([past.power, [float(frame.mean()) for frame in frames]])
-        gains = [self._gain(float(window.mean())) for window in sliding_window_view(power, len(past.power))[1:]]
+        gains = [self._gain_of(float(window.mean())) for window in sliding_window_view(power, len(past.power))[1:]]
         level = samples * np.repeat(np.array(gains, dtype=np.float32), FRAME)[: len(samples)]
         scores, lstm = self._score(past.context, level, past.lstm)
         return scores, _LiveState(power[-len(past.power) :], level[-CONTEXT:], lstm)
@@ -116,8 +116,12 @@ class SileroVad(torch.nn.Module, SegmentationMixin):
         scores, after = self.network(batch, lstm)
         return scores[0, :, None].cpu().numpy(), after
 
-    def _gain(self, power: float) -> np.float32:
-        """Factor that brings samples of a mean square to the target level, as far as `max_gain_db` allows."""
+    def _gain(self, samples: NDArray[np.float32]) -> np.float32:
+        """Factor that brings samples to the target level, as far as `max_gain_db` allows."""
+        return self._gain_of(float(np.mean(np.square(samples, dtype=np.float64))))
+
+    def _gain_of(self, power: float) -> np.float32:
+        """Factor for samples of this mean square."""
         if not self.normalize or power == 0:
             return np.float32(1)
         gain_db = min(self.max_gain_db, self.target_dbfs - 10 * math.log10(power))

@@ -68,6 +68,43 @@ def test_a_short_last_block_takes_its_gain_from_the_last_30_seconds(monkeypatch:
     assert heard == [model.block_samples, model.block_samples]
 
 
+def live(model: SileroVad, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    """Scores (n,) of samples that come in lots of so many frames."""
+    state, found = None, []
+    for start in range(0, len(samples), 512 * frames):
+        scores, state = model.score_next(samples[start : start + 512 * frames], state)
+        found.append(scores[:, 0])
+    return np.concatenate(found)
+
+
+def test_live_scores_do_not_depend_on_how_samples_come(talk: NDArray[np.float32]) -> None:
+    model, samples = SileroVad(), talk[: 10 * 16000 + 77]
+    whole = live(model, samples, 10_000)
+    assert len(whole) == 313
+    for frames in (1, 7, 31):
+        np.testing.assert_allclose(live(model, samples, frames), whole, atol=1e-4)
+
+
+def test_live_scores_wait_for_nothing(talk: NDArray[np.float32]) -> None:
+    model, samples = SileroVad(), talk[: 10 * 16000]
+    louder = np.concatenate([samples[: 100 * 512], samples[100 * 512 :] * 20])
+    np.testing.assert_array_equal(live(model, samples, 20)[:100], live(model, louder, 20)[:100])
+
+
+@pytest.mark.parametrize("gain", [0.03, 1, 5])
+def test_live_speech_is_found_at_any_level(talk: NDArray[np.float32], gain: float) -> None:
+    model = SileroVad()
+    same = (live(model, talk * np.float32(gain), 31) > 0.3) == (model.segment_blocks([talk]).data[:, 0] > 0.3)
+    assert same.mean() > 0.95
+
+
+def test_silence_in_front_is_not_blown_up(talk: NDArray[np.float32]) -> None:
+    noise = np.random.default_rng(0).normal(0, 3e-4, 5 * 16000).astype(np.float32)
+    scores = live(SileroVad(), np.concatenate([noise, talk[: 5 * 16000]]), 31)
+    assert scores[:150].max() < 0.2
+    assert scores[156:].max() > 0.9
+
+
 def test_speech_is_found_where_it_is(talk: NDArray[np.float32]) -> None:
     silence = np.zeros(5 * 16000, dtype=np.float32)
     scores = SileroVad().segment_blocks(itertools.chain([silence], [talk], [silence])).data[:, 0]
