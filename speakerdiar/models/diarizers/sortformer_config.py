@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from speakerdiar.errors import WeightsError
+from speakerdiar.errors import ConfigError, UnknownOptionError, WeightsError
+from speakerdiar.nn.fast_conformer import REDUCTION
 from speakerdiar.nn.frontend import mel_filters
 from speakerdiar.nn.sortformer import SortformerShape
-from speakerdiar.nn.speaker_cache_params import CacheParams
 
 UNUSED = {
     "sortformer_modules.hidden_to_spks.weight",
@@ -100,9 +100,31 @@ def scoring_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return {ours: modules[theirs] for theirs, ours in SCORING.items() if theirs in modules}
 
 
-def scoring_defaults() -> dict[str, Any]:
-    """The arguments of `CacheParams` that say how the cache chooses, with their defaults."""
-    return {field.name: field.default for field in fields(CacheParams) if field.name in SCORING.values()}
+def checked_scoring(scoring: Any) -> dict[str, Any]:
+    """Return how the speaker cache chooses, as arguments of `CacheParams`; None for its defaults.
+
+    Raises:
+        ConfigError: not a mapping.
+        UnknownOptionError: an argument that doesn't say how the cache chooses.
+    """
+    if not isinstance(scoring, Mapping | None):
+        raise ConfigError(f"scoring={scoring!r}: give a mapping of {', '.join(SCORING.values())}.")
+    for name in scoring or {}:
+        if name not in SCORING.values():
+            raise UnknownOptionError(str(name), list(SCORING.values()), "scoring")
+    return dict(scoring or {})
+
+
+def check_sizes(shape: SortformerShape, weights: Mapping[str, torch.Tensor], path: object) -> None:
+    """Raise WeightsError for sizes that these weights can't have, before a network of such sizes is made."""
+    widest = max((max(tensor.shape) for tensor in weights.values() if tensor.ndim and tensor.numel()), default=0)
+    most = {"n_mels": REDUCTION * widest, "layers": len(weights), "transformer_layers": len(weights)}
+    for name, size in asdict(shape).items():
+        bound = most.get(name, widest)
+        if size > bound:
+            raise WeightsError(
+                f"{path}: its config has {name}={size}, and its weights have room for {bound} at most: get it anew."
+            )
 
 
 def own_weights(weights: Mapping[str, torch.Tensor], shape: SortformerShape, path: object) -> dict[str, torch.Tensor]:
@@ -113,10 +135,14 @@ def own_weights(weights: Mapping[str, torch.Tensor], shape: SortformerShape, pat
     """
     bands = weights.get("preprocessor.featurizer.fb")
     if bands is not None:
-        ours = torch.from_numpy(mel_filters(FRONT_END["sample_rate"], FRONT_END["n_fft"], shape.n_mels))
-        theirs = bands.float().reshape(-1, bands.shape[-1])
+        bins = FRONT_END["n_fft"] // 2 + 1
         # Half-precision files round the filters to 11 bits.
-        if theirs.shape != ours.shape or not torch.allclose(theirs, ours, rtol=1e-2, atol=1e-5):
+        if bands.numel() != shape.n_mels * bins or not torch.allclose(
+            bands.float().reshape(shape.n_mels, bins),
+            torch.from_numpy(mel_filters(FRONT_END["sample_rate"], FRONT_END["n_fft"], shape.n_mels)),
+            rtol=1e-2,
+            atol=1e-5,
+        ):
             raise WeightsError(f"{path} was trained on other mel bands than NeMo's 16 kHz ones: nothing here has them.")
     return {name: tensor for name, tensor in weights.items() if name not in UNUSED}
 

@@ -53,7 +53,7 @@ class SortformerLatency:
         missing = [name for name in ("chunk_len", "chunk_right_context", "fifo_len") if name not in given]
         if missing:
             raise ConfigError(f"latency={dict(values)!r} lacks {', '.join(missing)}: give frames of 80 ms.")
-        return cls(**{"spkcache_update_period": max(1, given["chunk_len"]), **given})
+        return cls(**{"spkcache_update_period": given["chunk_len"], **given})
 
     @property
     def seconds(self) -> float:

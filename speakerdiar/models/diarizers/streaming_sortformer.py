@@ -13,8 +13,8 @@ from typing_extensions import Self
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.folder import ModelCard
-from speakerdiar.config import DiarizeConfig, PostProcessingParams
-from speakerdiar.errors import WeightsError
+from speakerdiar.config import DiarizeConfig, PostProcessingParams, is_count
+from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.frame_streaming import FrameStreamingMixin
 from speakerdiar.models.diarizers.sortformer import (
     SILENCE_PEAK,
@@ -23,7 +23,7 @@ from speakerdiar.models.diarizers.sortformer import (
     sortformer_card,
     sortformer_network,
 )
-from speakerdiar.models.diarizers.sortformer_config import normalize_of, scoring_of
+from speakerdiar.models.diarizers.sortformer_config import checked_scoring, normalize_of, scoring_of
 from speakerdiar.models.diarizers.sortformer_latency import FRAME_SECONDS, LATENCIES, SortformerLatency
 from speakerdiar.models.diarizers.sortformer_presets import POSTPROCESSING_V2
 from speakerdiar.models.pretrained import PretrainedMixin
@@ -127,7 +127,7 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreami
         super().__init__()
         self.network = network
         self.mel = LogMel(network.shape.n_mels)
-        self.scoring = dict(scoring or {})
+        self.scoring = checked_scoring(scoring)
         self.licence, self.source = licence, source
         self.sample_rate = self.mel.sample_rate
         self.eval().requires_grad_(False)
@@ -163,6 +163,13 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreami
         return preset
 
     def _cache_params(self, preset: SortformerLatency) -> CacheParams:
+        silence = self.scoring.get("sil_frames_per_speaker", CacheParams.sil_frames_per_speaker)
+        least = self.speakers * (1 + silence) if is_count(silence, least=0) else 0
+        if preset.spkcache_len < least:
+            raise ConfigError(
+                f"spkcache_len={preset.spkcache_len}: {self.speakers} speakers, each with a frame and {silence} of "
+                f"silence, take {least} frames; give {least} or more."
+            )
         return CacheParams(
             num_speakers=self.speakers,
             cache_len=preset.spkcache_len,
