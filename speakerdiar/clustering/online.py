@@ -30,6 +30,8 @@ from speakerdiar.clustering.resegmentation import resegment
 from speakerdiar.config import SpeakerCount, is_count
 from speakerdiar.errors import ConfigError
 
+HURRY = 5
+"""So many times sooner are two speakers one where a new one waits for room."""
 UNKNOWN = -1
 """Speaker of an embedding that isn't decided."""
 
@@ -53,7 +55,7 @@ class OnlinePlan:
     recent: int = 150
     each: int = 20
     speakers: int = 12
-    opening: int = 3
+    opening: int = 2
     claim: float = 0.34
     patience: int = 25
     settling: int = 25
@@ -92,8 +94,9 @@ class OnlineClusterer:
 
     Args:
         clusterer: what clusters a round.
-        count: how many speakers there may be. The upper bound always holds; an exact number is one. The lower bound
-            is asked of the clusterer as soon as there is enough to cluster, for nobody knows who has yet to speak.
+        count: how many speakers there may be. The upper bound always holds: who comes later joins the nearest. An exact
+            number is no more than that, for nobody knows who has yet to speak. A lower bound is asked of the clusterer
+            once there is enough to cluster.
         plan: memory and caution.
     """
 
@@ -102,7 +105,7 @@ class OnlineClusterer:
     ) -> None:
         self._clusterer = clusterer
         self._plan = plan or OnlinePlan()
-        self._least = count.least
+        self._least = 1 if count.exact is not None else count.least
         self._most = count.most or max(self._plan.speakers, count.least)
         self._vectors = np.zeros((0, 0), np.float32)
         self._times = np.zeros(0, np.int64)  # serial numbers
@@ -157,8 +160,14 @@ class OnlineClusterer:
         clusters = self._clusters(vectors)
         owners = np.concatenate([self._owners, np.full(len(fleeting), UNKNOWN)])
         claims = self._claims(clusters, owners)
-        relabelled = self._merged(clusters, owners, claims, 0 if last else self._plan.patience)
-        found = self._round(vectors, clusters, claims, relabelled, len(fleeting))
+        audible = self._vectors.any(axis=1)  # silence is nobody
+        sizes = np.bincount(clusters[: len(self._vectors)][audible], minlength=int(clusters.max()) + 1)
+        fresh = [cluster for cluster in np.flatnonzero(sizes >= self._plan.opening).tolist() if cluster not in claims]
+        crowded = len(fresh) > self._most - len(self._opened)  # who is two makes room for who is new
+        patience = self._plan.patience // (HURRY if fresh and crowded else 1)
+        patience = 0 if last else patience
+        relabelled = self._merged(clusters, owners, claims, patience)
+        found = self._round(vectors, clusters, claims, relabelled, sizes)
         self._last = found.labels, fleeting
         return found
 
@@ -209,8 +218,8 @@ class OnlineClusterer:
     def _clusters(self, vectors: NDArray[np.float32]) -> Labels:
         """Return the cluster 0..K-1 of each embedding."""
         enough = len(vectors) >= self._least * self._plan.settling
-        count = SpeakerCount(self._least if enough else 1, self._most)
-        labels = self._clusterer.fit_predict(vectors, count)
+        # Without the upper bound: who is forced into one cluster isn't one speaker for that.
+        labels = self._clusterer.fit_predict(vectors, SpeakerCount(self._least if enough else 1))
         if self._clusterer.knows_time:
             return labels
         costs = np.full(len(labels), self._plan.change_cost)
@@ -277,13 +286,12 @@ class OnlineClusterer:
         clusters: Labels,
         claims: dict[int, int],
         relabelled: dict[int, int],
-        passing: int,
+        sizes: Labels,
     ) -> OnlineRound:
         """Return the speakers of what is undecided; clusters of nobody are new speakers, or join the nearest."""
         names = np.full(int(clusters.max()) + 1, UNKNOWN)
         for cluster, speaker in claims.items():
             names[cluster] = speaker
-        sizes = np.bincount(clusters[: len(clusters) - passing], minlength=len(names))
         room = self._most - len(self._opened)
         fresh = self._next
         for cluster in np.flatnonzero(names == UNKNOWN).tolist():  # in order of first appearance

@@ -37,13 +37,13 @@ def online(count: SpeakerCount | None = None, **plan: Any) -> OnlineClusterer:
 
 
 def follow(clusterer: OnlineClusterer, vectors: NDArray[np.float32], lot: int = 5) -> list[int]:
-    """Push in lots, decide each at once; return all labels."""
+    """Push in lots, decide each at once; return all labels, under the names found last."""
     found: list[int] = []
     for start in range(0, len(vectors), lot):
         clusterer.push(vectors[start : start + lot])
-        labels = clusterer.label().labels
-        clusterer.settle(labels)
-        found += labels.tolist()
+        step = clusterer.label()
+        clusterer.settle(step.labels)
+        found = [step.relabelled.get(label, label) for label in found] + step.labels.tolist()
     return found
 
 
@@ -108,7 +108,14 @@ def test_the_end_of_a_stream_has_no_time_to_wait() -> None:
 def test_never_more_speakers_than_asked_for(most: int) -> None:
     clusterer = online(SpeakerCount(1, most))
     labels = follow(clusterer, np.concatenate([voice(who, 10) for who in (0, 1, 2, 3, 1, 0)]))
-    assert len(set(labels)) == most
+    assert len(set(labels)) == len(clusterer.speakers) == most
+
+
+def test_where_no_bound_is_asked_for_the_plan_has_one_that_merges_nobody() -> None:
+    clusterer = online(speakers=3)
+    labels = follow(clusterer, np.concatenate([voice(who, 30) for who in (0, 1, 2, 3)]))
+    assert labels[:90] == [0] * 30 + [1] * 30 + [2] * 30
+    assert set(labels[90:]) <= {0, 1, 2}
 
 
 def test_a_lower_bound_is_asked_for_once_there_is_enough() -> None:
@@ -184,3 +191,19 @@ def test_only_what_was_labelled_can_be_settled() -> None:
 def test_plans_that_cannot_be_used(option: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(option))):
         OnlinePlan(**option)
+
+
+def test_an_exact_number_is_an_upper_bound() -> None:
+    vectors = np.concatenate([at_angle(0, 30), at_angle(20, 30)])
+    assert set(follow(online(SpeakerCount.of(2), settling=5), vectors)) == {0}
+    assert set(follow(online(SpeakerCount.of(2)), np.concatenate([voice(who, 10) for who in range(2)]))) == {0, 1}
+
+
+def test_two_who_are_one_make_room_for_a_third() -> None:
+    clusterer = OnlineClusterer(AhcClusterer(), SpeakerCount(1, 2), OnlinePlan(patience=60))
+    assert set(follow(clusterer, np.concatenate([at_angle(0, 10), at_angle(60, 10)]))) == {0, 1}
+    assert set(follow(clusterer, at_angle(30, 40))) <= {0, 1}
+    clusterer.push(voice(5, 4))
+    found = clusterer.label()
+    assert found.relabelled == {1: 0}
+    assert set(found.labels.tolist()) == {2}

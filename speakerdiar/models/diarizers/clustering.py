@@ -65,8 +65,8 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
     scores. With an upper and a lower bound the number of speakers is met exactly, or `SpeakerCountError` says why not.
 
     Live, and with `latency`, speakers are decided on the way, out of a bounded memory (`OnlineClusterer`). Two of them
-    may turn out to be one, which the updates announce. There, `num_speakers` is an upper bound, and a lower bound is
-    asked for from 10 s of speech on for each speaker.
+    may turn out to be one, which the updates announce. There, `num_speakers` is an upper bound, and `min_speakers` is
+    asked of the clusterer from 10 s of speech on for each speaker, but not promised.
 
     Args:
         segmenter: finds speech: a name in SEGMENTERS (`silero`, `energy`) or an instance.

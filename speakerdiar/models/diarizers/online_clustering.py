@@ -49,9 +49,9 @@ class OnlineLatency:
 
 
 LATENCIES: Mapping[str, OnlineLatency] = {
-    "1s": OnlineLatency(0.25, 0.75),
-    "2s": OnlineLatency(0.5, 1.5),
     "5s": OnlineLatency(1.0, 4.0),
+    "2s": OnlineLatency(0.5, 1.5),
+    "1s": OnlineLatency(0.25, 0.75),
 }
 """Presets, by the sum of step and wait."""
 
