@@ -86,7 +86,9 @@ def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> t
     start = length - first - rows
     needed = distances[:, :, start : start + rows + length - 1]
     scores = torch.matmul(place, needed)  # (B, H, R, R + L - 1)
-    batch, heads, _, columns = scores.shape
-    # Row r begins at column R - 1 - r: going down a row and a column to the left is a stride, not a copy.
-    strides = (heads * rows * columns, rows * columns, columns - 1, 1)
-    return scores.as_strided((batch, heads, rows, length), strides, scores.storage_offset() + rows - 1)
+    if rows == 1:
+        return scores
+    # Row r begins at column R - 1 - r. Laid end to end, rows that are a column shorter begin there: a view, no copy.
+    shorter = rows + length - 2
+    shifted = scores.flatten(2)[:, :, rows - 1 : rows - 1 + rows * shorter]
+    return shifted.unflatten(2, (rows, shorter))[:, :, :, :length]
