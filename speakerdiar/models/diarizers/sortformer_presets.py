@@ -28,6 +28,6 @@ POSTPROCESSING_V2: Mapping[str, PostProcessingParams] = {
 }
 """For `diar_streaming_sortformer_4spk-v2` and v2.1: on CALLHOME part 1, on the DIHARD3 dev set.
 
-`none` keeps each score above 0.5, as NeMo does by default. `readable` is ours: it drops blips of one or two frames and
-closes gaps of up to three, for people who read the turns; it was chosen for that, not on data.
+`none` keeps each score above 0.5, as NeMo does by default. `readable` is ours: it drops turns of a single frame and
+closes gaps of one or two, for people who read the turns; it was chosen for that, not on data.
 """
