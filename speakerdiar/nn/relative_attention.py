@@ -91,4 +91,4 @@ def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> t
     # Row r begins at column R - 1 - r. Laid end to end, rows that are a column shorter begin there: a view, no copy.
     shorter = rows + length - 2
     shifted = scores.flatten(2)[:, :, rows - 1 : rows - 1 + rows * shorter]
-    return shifted.unflatten(2, (rows, shorter))[:, :, :, :length]
+    return shifted.view(*shifted.shape[:2], rows, shorter)[:, :, :, :length]

@@ -47,7 +47,7 @@ def test_a_nemo_file_says_whether_it_streams(tmp_path: Path, streaming: bool, as
 
 def test_a_folder_of_ours_says_which_model_it_is(tmp_path: Path) -> None:
     for number, model in enumerate((tiny_offline(), tiny_streaming())):
-        assert type(load_model(model.save_pretrained(tmp_path / str(number)))) is type(model)
+        assert isinstance(load_model(model.save_pretrained(tmp_path / str(number))), type(model))
 
 
 def test_a_folder_may_hold_one_nemo_file(nemo: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from speakerdiar.config import PostProcessingParams
 from speakerdiar.errors import InputError
 from speakerdiar.frames import FrameGrid
 from speakerdiar.models import load_model
+from speakerdiar.models.diarizers.sortformer_latency import LATENCIES
 from speakerdiar.postprocessing.binarize import binarize
 from speakerdiar.postprocessing.params import load_params
 
@@ -142,6 +144,16 @@ def check_turns(result: Diarization, lines: list[str], params: PostProcessingPar
 
 def test_every_case_is_tried(golden: Golden) -> None:
     assert set(golden.cases) == {case.name for case in OFFLINE + STREAMING} | OTHERS
+
+
+def test_presets_are_the_published_ones(golden: Golden) -> None:
+    for model, kind in ((golden.offline, "sortformer_diar_4spk-v1"), (golden.streaming, PRESETS[3].rpartition("_")[0])):
+        presets = model.POSTPROCESSING
+        assert presets["none"] == load_params(golden.yaml("default"))
+        assert presets["callhome"] == load_params(golden.yaml(f"{kind}_callhome-part1"))
+        assert presets["dihard3"] == load_params(golden.yaml(f"{kind}_dihard3-dev"))
+    assert asdict(LATENCIES["30.4s"]) == golden.settings["vhigh_340_40_l1"]
+    assert asdict(LATENCIES["1.04s"]) == golden.settings["low_6_7"]
 
 
 @pytest.mark.parametrize("case", OFFLINE + STREAMING, ids=lambda case: case.name)

@@ -25,6 +25,21 @@ def test_presets_are_named_by_their_latency() -> None:
     assert list(LATENCIES) == ["30.4s", "10s", "1.04s", "0.64s", "0.32s"]
 
 
+@pytest.mark.parametrize(
+    ("name", "chunk", "right", "fifo", "update"),
+    [
+        ("30.4s", 340, 40, 40, 300),
+        ("10s", 124, 1, 124, 124),
+        ("1.04s", 6, 7, 188, 144),
+        ("0.32s", 3, 1, 188, 144),
+    ],
+)
+def test_presets_are_those_of_the_model_card(name: str, chunk: int, right: int, fifo: int, update: int) -> None:
+    preset = LATENCIES[name]
+    assert (preset.chunk_len, preset.chunk_right_context) == (chunk, right)
+    assert (preset.fifo_len, preset.spkcache_update_period, preset.spkcache_len) == (fifo, update, 188)
+
+
 def test_a_mapping_becomes_a_preset() -> None:
     given = {"chunk_len": 25, "chunk_right_context": 3, "fifo_len": 30}
     preset = SortformerLatency.of(given)
