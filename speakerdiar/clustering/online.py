@@ -47,7 +47,8 @@ class OnlinePlan:
         opening: a cluster that no speaker claims is a new speaker if it holds so many; until then it belongs to the
             nearest one.
         claim: share of a speaker's decided embeddings that a cluster must hold for the speaker to claim it.
-        patience: a speaker is another one when so many new ones went by and all the time both were one cluster.
+        patience: two speakers are one when so many new ones came into a cluster that all the time was both, and equally
+            many of either, clustered alone, are one cluster too.
         settling: for each speaker of the least number that is asked for, so many must be there before it is enforced.
         change_cost: price of a change of speaker, for clusterers that don't know time (`resegment`).
     """
@@ -114,7 +115,8 @@ class OnlineClusterer:
         self._pushed = 0
         self._opened: set[int] = set()
         self._next = 0
-        self._absorbed: dict[int, tuple[int, int]] = {}  # speaker: by whom, since when
+        self._absorbed: dict[int, tuple[int, int]] = {}  # speaker: by whom, and how many new ones said so
+        self._seen = 0  # those pushed before the last round
         self._last = np.zeros(0, np.int64), np.zeros((0, 0), np.float32)  # labels of the last round; what passed in it
 
     def __len__(self) -> int:
@@ -165,7 +167,7 @@ class OnlineClusterer:
         fresh = [cluster for cluster in np.flatnonzero(sizes >= self._plan.opening).tolist() if cluster not in claims]
         crowded = len(fresh) > self._most - len(self._opened)  # who is two makes room for who is new
         patience = self._plan.patience // (HURRY if fresh and crowded else 1)
-        patience = 0 if last else patience
+        patience = 1 if last else patience
         relabelled = self._merged(clusters, owners, claims, patience)
         found = self._round(vectors, clusters, claims, relabelled, sizes)
         self._last = found.labels, fleeting
@@ -252,14 +254,16 @@ class OnlineClusterer:
         speakers = np.array(self.speakers, np.int64)
         overlap = self._overlap(clusters, owners, speakers)
         claiming = set(claims.values())
+        news = np.bincount(clusters[: len(self._times)][self._times >= self._seen], minlength=overlap.shape[1])
+        self._seen = self._pushed
         absorbed = {}
         for speaker, row in zip(speakers.tolist(), overlap, strict=True):
             home = int(row.argmax())
             if speaker not in claiming and 2 * row[home] > row.sum() and home in claims:
-                by, since = self._absorbed.get(speaker, (claims[home], self._pushed))
-                absorbed[speaker] = by, since if by == claims[home] else self._pushed
+                by, before = self._absorbed.get(speaker, (claims[home], 0))
+                absorbed[speaker] = claims[home], int(news[home]) + (before if by == claims[home] else 0)
         self._absorbed = absorbed
-        ripe = [s for s, (_, since) in absorbed.items() if self._pushed - since >= patience]
+        ripe = [s for s, (by, evidence) in absorbed.items() if evidence >= patience and self._are_one(s, by)]
         relabelled: dict[int, int] = {}
         for speaker in ripe:
             pair = speaker, absorbed.pop(speaker)[0]
@@ -268,6 +272,16 @@ class OnlineClusterer:
         self._rename(relabelled, claims)
         return relabelled
 
+    def _are_one(self, speaker: int, other: int) -> bool:
+        """Whether two speakers are one cluster where neither outnumbers the other, as a long monologue would."""
+        rows = [np.flatnonzero(self._owners == who) for who in (speaker, other)]
+        count = min(len(own) for own in rows)
+        spread = [own[np.linspace(0, len(own) - 1, count).astype(np.int64)] for own in rows]
+        both = np.sort(np.concatenate(spread))
+        labels = self._clusterer.fit_predict(self._vectors[both])
+        homes = {int(np.bincount(labels[np.isin(both, own)]).argmax()) for own in spread}
+        return len(homes) == 1
+
     def _rename(self, relabelled: dict[int, int], claims: dict[int, int]) -> None:
         for later, earlier in relabelled.items():
             self._owners[self._owners == later] = earlier
@@ -275,8 +289,8 @@ class OnlineClusterer:
             for cluster, speaker in claims.items():
                 claims[cluster] = earlier if speaker == later else speaker
         self._absorbed = {
-            speaker: (relabelled.get(by, by), since)
-            for speaker, (by, since) in self._absorbed.items()
+            speaker: (relabelled.get(by, by), evidence)
+            for speaker, (by, evidence) in self._absorbed.items()
             if speaker not in relabelled
         }
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from speakerdiar.clustering.ahc import AhcClusterer
+from speakerdiar.clustering.base import ANY_COUNT
 from speakerdiar.clustering.online import OnlineClusterer, OnlinePlan
 from speakerdiar.config import SpeakerCount
 from speakerdiar.errors import ConfigError
@@ -95,10 +96,35 @@ def test_two_who_turn_out_to_be_one_are_relabelled_after_a_while() -> None:
     assert set(follow(clusterer, at_angle(60, 5))) == {0}
 
 
+def test_who_is_silent_is_not_taken_for_another() -> None:
+    clusterer = bridged(patience=10)
+    clusterer.push(at_angle(30, 9))  # both are one cluster now, but nobody of it goes on to speak
+    found = clusterer.label()
+    assert not found.relabelled
+    clusterer.settle(found.labels)
+    assert set(follow(clusterer, voice(5, 100))) == {2}
+    assert list(clusterer.speakers) == [0, 1, 2]
+
+
+def test_a_monologue_swallows_nobody() -> None:
+    class Biased(AhcClusterer):
+        """Gives up whoever has less than a fifth of all."""
+
+        def fit_predict(self, embeddings: Any, count: SpeakerCount = ANY_COUNT) -> NDArray[np.int64]:
+            labels = super().fit_predict(embeddings, count)
+            return np.zeros_like(labels) if np.bincount(labels).min() < len(labels) / 5 else labels
+
+    clusterer = OnlineClusterer(Biased(), plan=OnlinePlan(patience=5))
+    talk = np.concatenate([at_angle(0, 10), at_angle(60, 10), at_angle(0, 100), at_angle(60, 40)])
+    assert follow(clusterer, talk)[:120] == [0] * 10 + [1] * 10 + [0] * 100
+    assert list(clusterer.speakers) == [0, 1]
+
+
 def test_the_end_of_a_stream_has_no_time_to_wait() -> None:
     clusterer = bridged(patience=10_000)
-    clusterer.push(at_angle(30, 40))
-    assert not clusterer.label().relabelled
+    assert set(follow(clusterer, at_angle(30, 40))) <= {0, 1}
+    assert list(clusterer.speakers) == [0, 1]
+    clusterer.push(at_angle(30, 1))
     found = clusterer.label(last=True)
     assert found.relabelled == {1: 0}
     assert set(found.labels.tolist()) == {0}

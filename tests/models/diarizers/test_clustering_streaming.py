@@ -199,14 +199,14 @@ def test_confidence_is_how_alike_windows_sound() -> None:
 
 
 class Wavering(ClustererMixin):
-    """Hears two speakers, one after the other, and after `sure` windows that they are one."""
+    """Hears two speakers, one after the other, and after 30 windows is sure that they are one."""
 
     knows_time: ClassVar[bool] = True
-    sure = 30
+    sure = False
 
     def _cluster(self, embeddings: NDArray[Any], count: SpeakerCount) -> NDArray[np.int64]:
-        places = np.arange(len(embeddings))
-        return np.asarray(places >= 10, np.int64) * (len(embeddings) < self.sure)
+        self.sure = self.sure or len(embeddings) >= 30
+        return np.asarray((np.arange(len(embeddings)) >= 10) & (not self.sure), np.int64)
 
 
 def test_relabelling_is_announced() -> None:
