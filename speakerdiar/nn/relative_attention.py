@@ -58,9 +58,7 @@ class RelativeAttention(nn.Module):
         content = (query + self.pos_bias_u).transpose(1, 2)
         place = ((query + self.pos_bias_v) / math.sqrt(query.shape[3])).transpose(1, 2).contiguous()
         parts = []
-        at_once = QUERIES_AT_ONCE if x.device.type == "cpu" else QUERIES_AT_ONCE_GPU
-        for first in range(0, length, at_once):
-            rows = slice(first, min(first + at_once, length))
+        for rows in _blocks(length, x.device):
             bias = relative_bias(place[:, :, rows], distances, rows.start)
             if valid is not None:
                 bias = bias.masked_fill(~valid[:, None, None, :], -torch.inf)
@@ -71,6 +69,14 @@ class RelativeAttention(nn.Module):
 
     def _per_head(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:-1], self.heads, -1)
+
+
+def _blocks(length: int, device: torch.device) -> list[slice]:
+    """Cut the queries into blocks."""
+    if torch.compiler.is_compiling():
+        return [slice(0, length)]  # a number of blocks would tie the compiled program to one length
+    at_once = QUERIES_AT_ONCE if device.type == "cpu" else QUERIES_AT_ONCE_GPU
+    return [slice(first, min(first + at_once, length)) for first in range(0, length, at_once)]
 
 
 def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> torch.Tensor:
