@@ -144,7 +144,7 @@ def test_scores_are_kept_only_where_they_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize("options", [{"num_speakers": 3}, {"min_speakers": 4}])
-def test_more_speakers_than_the_network_has_channels_are_refused_at_the_call(options: dict[str, int]) -> None:
+def test_more_speakers_than_the_network_has_channels_are_refused_at_the_call(options: dict[str, Any]) -> None:
     model = LevelDiarizer()
     silence = np.zeros(RATE, dtype=np.float32)
     with pytest.raises(SpeakerCountError, match="at most 2 apart"):
