@@ -6,7 +6,8 @@
 
 Every run is a process of its own, so that peak memory is that run's own; ours and NeMo's take turns, so that a busy
 machine burdens both. What counts is the ratio. `--small` takes a small network: memory grows with the recording, if it
-does, and not with the network. `--live` measures the steps of a live session instead.
+does, and not with the network. `--live` measures the steps of a live session instead. On a busy machine threads that
+wait for one another cost more than they bring: there, `--threads 1`, or OMP_WAIT_POLICY=PASSIVE, says more.
 """
 
 from __future__ import annotations
@@ -80,9 +81,7 @@ def compare(weights: Path, audio: Path, arguments: argparse.Namespace) -> None:
 
 def child(command: list[Any], threads: str) -> dict[str, Any]:
     """Run a measurement in a process of its own."""
-    # Threads that wait give way: else other work on the machine slows two threads more than it does one.
-    settings = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
-    environment = {**os.environ, **settings}
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     run = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
     if run.returncode:
         raise SystemExit(run.stderr[-2000:])

@@ -8,6 +8,7 @@ checkpoints name them. B recordings, T mel frames, L = ceil(T / 8) frames of D n
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,8 +18,10 @@ from speakerdiar.nn.relative_attention import RelativeAttention, RelativePositio
 
 REDUCTION = 8
 """Mel frames to a frame."""
-FRAMES_AT_ONCE = 48
-"""Frames whose reduction is computed at a time: what the first convolution gives is large (64 KB a mel frame)."""
+FRAMES_AT_ONCE = 16
+"""Frames whose reduction is computed at a time: what the first convolution gives is large (256 KB a frame)."""
+KEPT_FRAMES = 1024
+"""Longest input whose projected positions are kept for the next (42 MB for 609 frames of the published network)."""
 
 
 class StridingReduction(nn.Module):
@@ -124,16 +127,16 @@ class ConformerLayer(nn.Module):
         self.feed_forward2 = FeedForward(d_model, d_inner)
         self.norm_out = nn.LayerNorm(d_model)
 
-    def forward(self, x: torch.Tensor, positions: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, distances: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D).
 
         Args:
             x: the frames.
-            positions: (2 L - 1, D), of the distances L - 1 down to -(L - 1).
+            distances: what `self_attn.project` makes of the sinusoids of L - 1 down to -(L - 1), (H, d, 2 L - 1).
             valid: which frames are there, (B, L); None where all are.
         """
         x = x.add(self.feed_forward1(self.norm_feed_forward1(x)), alpha=0.5)
-        x = x + self.self_attn(self.norm_self_att(x), positions, valid)
+        x = x + self.self_attn(self.norm_self_att(x), distances, valid)
         x = x + self.conv(self.norm_conv(x), valid)
         x = x.add(self.feed_forward2(self.norm_feed_forward2(x)), alpha=0.5)
         normed: torch.Tensor = self.norm_out(x)
@@ -169,6 +172,7 @@ class FastConformer(nn.Module):
         self.pre_encode = StridingReduction(n_mels, channels, d_model)
         self.positions = RelativePositions(d_model)
         self.layers = nn.ModuleList(ConformerLayer(d_model, heads, d_inner, kernel) for _ in range(layers))
+        self._kept: tuple[Any, list[torch.Tensor]] | None = None
         self.scale = math.sqrt(d_model) if xscaling else 1.0
 
     def forward(self, frames: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
@@ -179,7 +183,29 @@ class FastConformer(nn.Module):
             valid: which of them are there, bool (B, L); None where all are.
         """
         x = frames * self.scale
-        positions = self.positions(frames.shape[1], x)
-        for layer in self.layers:
-            x = layer(x, positions, valid)
+        for layer, distances in zip(self.layers, self._distances(x), strict=True):
+            x = layer(x, distances, valid)
         return x
+
+    def _distances(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What positions become in each layer. The last ones are kept: the steps of a stream are of one length."""
+        length = x.shape[1]
+        attentions = [layer.self_attn for layer in self.layers if isinstance(layer, ConformerLayer)]
+        passing = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if passing or length > KEPT_FRAMES:
+            positions = self.positions(length, x)
+            return [attention.project(positions) for attention in attentions]
+        key = (length, x.dtype, x.device, *(_stamp(attention.linear_pos.weight) for attention in attentions))
+        kept = self._kept
+        if kept is None or kept[0] != key:
+            positions = self.positions(length, x)
+            kept = self._kept = (key, [attention.project(positions) for attention in attentions])
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": None}
+
+
+def _stamp(weight: torch.Tensor) -> tuple[int, int]:
+    """Changes when a weight does."""
+    return weight.data_ptr(), 0 if weight.is_inference() else weight._version

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-QUERIES_AT_ONCE = 128
+QUERIES_AT_ONCE = 208
 """Queries of a block. R queries to L keys take R + L - 1 distances: small blocks spare work, large ones calls."""
 QUERIES_AT_ONCE_GPU = 2048
 
@@ -48,15 +48,22 @@ class RelativeAttention(nn.Module):
         self.pos_bias_u = nn.Parameter(torch.zeros(heads, d_model // heads))
         self.pos_bias_v = nn.Parameter(torch.zeros(heads, d_model // heads))
 
-    def forward(self, x: torch.Tensor, positions: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+    def project(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return W r of the sinusoids (2 L - 1, D), divided as scores are: (H, d, 2 L - 1).
+
+        It depends on nothing that is heard.
+        """
+        projected = torch.matmul(self.linear_pos.weight, positions.T)  # laid out as the scores want it
+        return projected.div_(math.sqrt(self.pos_bias_u.shape[1])).view(self.heads, -1, len(positions))
+
+    def forward(self, x: torch.Tensor, distances: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D); see `ConformerLayer.forward` for the arguments."""
         length = x.shape[1]
         query = self._per_head(self.linear_q(x))  # (B, L, H, d)
         key = self._per_head(self.linear_k(x)).transpose(1, 2)  # (B, H, L, d)
         value = self._per_head(self.linear_v(x)).transpose(1, 2)
-        distances = self._per_head(self.linear_pos(positions)).permute(1, 2, 0).contiguous()  # (H, d, 2 L - 1)
         content = (query + self.pos_bias_u).transpose(1, 2)
-        place = ((query + self.pos_bias_v) / math.sqrt(query.shape[3])).transpose(1, 2).contiguous()
+        place = (query + self.pos_bias_v).transpose(1, 2).contiguous()
         parts = []
         for rows in _blocks(length, x.device):
             bias = relative_bias(place[:, :, rows], distances, rows.start)
@@ -83,8 +90,8 @@ def relative_bias(place: torch.Tensor, distances: torch.Tensor, first: int) -> t
     """Return what positions add to the scores of some queries: (B, H, R, L).
 
     Args:
-        place: queries first .. first + R - 1 with their bias v, divided by sqrt(d), (B, H, R, d).
-        distances: projected sinusoids of L - 1 .. -(L - 1), (H, d, 2 L - 1).
+        place: queries first .. first + R - 1 with their bias v, (B, H, R, d).
+        distances: projected sinusoids of L - 1 .. -(L - 1), divided by sqrt(d), (H, d, 2 L - 1).
         first: index of the first query.
     """
     rows, length = place.shape[2], (distances.shape[2] + 1) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TypeVar
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speakerdiar.nn import fast_conformer
-from speakerdiar.nn.fast_conformer import ConvolutionModule, FastConformer, StridingReduction
+from speakerdiar.nn.fast_conformer import ConformerLayer, ConvolutionModule, FastConformer, StridingReduction
 
 ModuleT = TypeVar("ModuleT", bound=torch.nn.Module)
 
@@ -103,3 +104,20 @@ def test_xscaling_multiplies_by_the_root_of_the_width() -> None:
     x = noise(1, 9, 16)
     torch.testing.assert_close(scaled(x), plain(4 * x))
     assert not torch.allclose(scaled(x), plain(x), atol=1e-2)
+
+
+def test_positions_that_are_kept_are_those_of_the_weights_and_the_length() -> None:
+    conformer = drawn(FastConformer(16, 4, 16, 2, layers=2, d_inner=20, kernel=5))
+    short, long = noise(1, 9, 16), noise(1, 12, 16)
+    with torch.no_grad():
+        before = conformer(short)
+        assert not torch.equal(conformer(long)[:, :9], before)
+        torch.testing.assert_close(conformer(short), before, rtol=0, atol=0)
+        for layer in conformer.layers:
+            assert isinstance(layer, ConformerLayer)
+            layer.self_attn.linear_pos.weight.mul_(3)
+        after = conformer(short)
+    assert not torch.allclose(after, before, atol=1e-3)
+    torch.testing.assert_close(conformer(short), after, rtol=0, atol=1e-6)  # with gradients nothing is kept
+    with torch.inference_mode():
+        torch.testing.assert_close(copy.deepcopy(conformer)(short), after, rtol=0, atol=0)

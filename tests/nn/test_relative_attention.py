@@ -34,6 +34,11 @@ def sinusoid(distance: int) -> torch.Tensor:
     return torch.tensor([math.cos(a) if k % 2 else math.sin(a) for k, a in enumerate(angles)], dtype=torch.float64)
 
 
+def attend(made: RelativeAttention, x: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
+    found: torch.Tensor = made(x, made.project(RelativePositions(WIDTH)(x.shape[1], x)), valid)
+    return found
+
+
 def by_hand(made: RelativeAttention, x: torch.Tensor, valid: list[bool]) -> torch.Tensor:
     """Dai et al. 2019, section 3.3: every pair of frames by itself, in float64."""
     made, x = made.double(), x.double()
@@ -54,16 +59,16 @@ def by_hand(made: RelativeAttention, x: torch.Tensor, valid: list[bool]) -> torc
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 13])
 def test_is_the_formula(length: int) -> None:
     x = frames(length)
-    found = attention()(x, RelativePositions(WIDTH)(length, x), None)
+    found = attend(attention(), x)
     torch.testing.assert_close(found[0].double(), by_hand(attention(), x[0], [True] * length), rtol=0, atol=1e-5)
 
 
 def test_frames_that_arent_there_arent_seen() -> None:
     x, valid = frames(9), [True] * 5 + [False] * 4
-    found = attention()(x, RelativePositions(WIDTH)(9, x), torch.tensor([valid]))
+    found = attend(attention(), x, torch.tensor([valid]))
     torch.testing.assert_close(found[0].double(), by_hand(attention(), x[0], valid), rtol=0, atol=1e-5)
     x[0, 5:] = 1e6
-    again = attention()(x, RelativePositions(WIDTH)(9, x), torch.tensor([valid]))
+    again = attend(attention(), x, torch.tensor([valid]))
     torch.testing.assert_close(again[0, :5], found[0, :5], rtol=0, atol=0)
 
 
@@ -71,22 +76,21 @@ def test_frames_that_arent_there_arent_seen() -> None:
 @given(length=st.integers(1, 40), at_once=st.integers(1, 45), rows=st.integers(1, 3))
 def test_blocks_of_queries_of_any_size_give_the_same(length: int, at_once: int, rows: int) -> None:
     made, x = attention(), frames(length, rows)
-    positions = RelativePositions(WIDTH)(length, x)
-    whole = made(x, positions, None)
+    whole = attend(made, x)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(relative_attention, "QUERIES_AT_ONCE", at_once)
-        torch.testing.assert_close(made(x, positions, None), whole, rtol=0, atol=1e-5)
+        torch.testing.assert_close(attend(made, x), whole, rtol=0, atol=1e-5)
 
 
 def test_more_queries_than_a_block_holds_see_all_keys() -> None:
     made, length = attention(), 2 * relative_attention.QUERIES_AT_ONCE + 3
     x = frames(length)
-    found = made(x, RelativePositions(WIDTH)(length, x), None)
+    found = attend(made, x)
     # A frame sees only how far away the others are: what a window around it can't change is what stands outside it.
     last = by_hand(attention(), x[0, -12:], [True] * 12)
     assert not torch.allclose(found[0, -1].double(), last[-1], atol=1e-3)
     only = torch.arange(length)[None] >= length - 12
-    masked = made(x, RelativePositions(WIDTH)(length, x), only)
+    masked = attend(made, x, only)
     torch.testing.assert_close(masked[0, -12:].double(), last, rtol=0, atol=1e-5)
 
 
