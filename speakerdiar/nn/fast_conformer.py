@@ -18,7 +18,7 @@ from speakerdiar.nn.relative_attention import RelativeAttention, RelativePositio
 
 REDUCTION = 8
 """Mel frames to a frame."""
-FRAMES_AT_ONCE = 16
+FRAMES_AT_ONCE = 48
 """Frames whose reduction is computed at a time: what the first convolution gives is large (256 KB a frame)."""
 KEPT_FRAMES = 1024
 """Longest input whose projected positions are kept for the next (42 MB for 609 frames of the published network)."""

@@ -25,6 +25,7 @@ from speakerdiar.models.diarizers.sortformer_config import check_sizes, normaliz
 from speakerdiar.models.diarizers.sortformer_latency import FRAME_SECONDS
 from speakerdiar.models.diarizers.sortformer_presets import POSTPROCESSING_V1
 from speakerdiar.models.pretrained import PretrainedMixin, check_model, precision_of
+from speakerdiar.nn.allocation import keep_freed_memory
 from speakerdiar.nn.log_mel import LogMel, per_feature
 from speakerdiar.nn.sortformer import SortformerNetwork, SortformerShape
 from speakerdiar.recording import Recording
@@ -179,6 +180,7 @@ def sortformer_network(
     check_sizes(shape, weights, checkpoint.path)
     if "target" in config:
         weights = own_weights(weights, shape, checkpoint.path)
+    keep_freed_memory()
     with torch.device("meta"):  # no numbers are drawn for weights that come from the file
         network = SortformerNetwork(shape)
     load_weights(network, dict(weights), checkpoint.path)
