@@ -26,7 +26,7 @@ from speakerdiar.mixins.results import finished, speaker_count
 from speakerdiar.mixins.segmentation import SegmentationMixin
 from speakerdiar.mixins.stream_blocks import StreamBlocks
 from speakerdiar.mixins.streaming import StreamingMixin, StreamStep
-from speakerdiar.models.diarizers.online_clustering import LATENCIES, OnlineLatency, OnlineStream
+from speakerdiar.models.diarizers.online_clustering import LATENCIES, SECONDS, OnlineLatency, OnlineStream
 from speakerdiar.models.diarizers.windows import WindowPlan, Windows
 from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_segmenter
@@ -64,7 +64,8 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
     the embeddings, about 10 MB an hour. Post-processing parameters (`postprocessing_params`) are those of the speech
     scores. With an upper and a lower bound the number of speakers is met exactly, or `SpeakerCountError` says why not.
 
-    Live, and with `latency`, speakers are decided on the way, out of a bounded memory (`OnlineClusterer`). Two of them
+    Live, and with `latency` (a preset, or seconds such as `1.04s`), speakers are decided on the way, out of a bounded
+    memory (`OnlineClusterer`). Two of them
     may turn out to be one, which the updates announce. There, `num_speakers` is an upper bound, and `min_speakers` is
     asked of the clusterer from 10 s of speech on for each speaker, but not promised.
 
@@ -113,6 +114,9 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
     def _stream_preset(self, latency: Any) -> OnlineLatency:
         if isinstance(latency, OnlineLatency):
             return latency
+        named = SECONDS.fullmatch(latency) if isinstance(latency, str) and latency not in self.LATENCIES else None
+        if named is not None:
+            return OnlineLatency.of_seconds(float(named[1]))
         preset: OnlineLatency = super()._stream_preset(latency)
         return preset
 

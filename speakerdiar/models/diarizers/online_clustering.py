@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -42,6 +43,17 @@ class OnlineLatency:
         if not 0 <= self.wait <= 60:
             raise ConfigError(f"wait={self.wait!r}: give seconds from 0 to 60.")
 
+    @classmethod
+    def of_seconds(cls, seconds: float) -> OnlineLatency:
+        """Make a preset of so many seconds in all, a quarter of them the step.
+
+        Raises:
+            ConfigError: below 0.4 or above 60 seconds.
+        """
+        if not 0.4 <= seconds <= 60:
+            raise ConfigError(f"latency={seconds!r} s: give from 0.4 to 60 seconds.")
+        return cls(seconds / 4, seconds * 3 / 4)
+
     @property
     def seconds(self) -> float:
         """Algorithmic latency: at most so many seconds after a moment was heard, it is decided who spoke."""
@@ -54,6 +66,8 @@ LATENCIES: Mapping[str, OnlineLatency] = {
     "1s": OnlineLatency(0.25, 0.75),
 }
 """Presets, by the sum of step and wait."""
+SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
+"""How a latency is named that is no preset."""
 
 
 class _Stretch(NamedTuple):

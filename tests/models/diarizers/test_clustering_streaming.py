@@ -97,7 +97,7 @@ def test_with_time_to_wait_every_border_is_right() -> None:
     assert starts == pytest.approx([0.3, 4.2, 9.8, 12.0, 15.2], abs=0.45)
 
 
-@pytest.mark.parametrize("latency", [*ClusteringDiarizer.LATENCIES, OnlineLatency(0.7, 0.4)])
+@pytest.mark.parametrize("latency", [*ClusteringDiarizer.LATENCIES, "1.04s", OnlineLatency(0.7, 0.4)])
 def test_a_moment_is_decided_within_the_latency(latency: Any) -> None:
     model = diarizer()
     for update in stream(model, TALK, latency, chunk=160):
@@ -106,7 +106,7 @@ def test_a_moment_is_decided_within_the_latency(latency: Any) -> None:
 
 
 @settings(max_examples=8)
-@given(cuts=st.lists(st.integers(0, len(TALK)), max_size=12), latency=st.sampled_from(["1s", "2s", "5s"]))
+@given(cuts=st.lists(st.integers(0, len(TALK)), max_size=12), latency=st.sampled_from(["1s", "1.04s", "2s", "5s"]))
 def test_cuts_change_nothing(cuts: list[int], latency: str) -> None:
     model = diarizer()
     session = model.stream(latency)
@@ -244,7 +244,11 @@ def test_presets() -> None:
     assert {name: model.latency_seconds(name) for name in model.LATENCIES} == {"1s": 1.0, "2s": 2.0, "5s": 5.0}
     assert model.stream().latency_seconds == 2.0
     with pytest.raises(ConfigError, match=r"Presets: 5s, 2s, 1s"):
-        model.stream("1.04s")
+        model.stream("soon")
+    assert model.latency_seconds("1.04s") == pytest.approx(1.04)
+    for seconds in ("0.3s", "61s"):
+        with pytest.raises(ConfigError, match=r"give from 0\.4 to 60 seconds"):
+            model.stream(seconds)
     for step, wait in ((0.0, 1.0), (float("nan"), 1.0), (1.0, -1.0)):
         with pytest.raises(ConfigError, match="give seconds"):
             OnlineLatency(step, wait)
