@@ -157,6 +157,6 @@ def _part(config: Mapping[str, Any], name: str, wanted: Mapping[str, Any], path:
     if not isinstance(part, Mapping):
         raise WeightsError(f"{path}: its config has no {name}: this isn't a Sortformer.")
     for key, value in wanted.items():
-        if part.get(key, value) != value:
+        if part.get(key, value) not in (value, [value]):  # NeMo takes a list of attention contexts to draw from, too
             raise WeightsError(f"{path}: {name}.{key}={part[key]!r} isn't supported: Sortformer has {value!r} there.")
     return part

@@ -48,6 +48,10 @@ def test_what_a_config_leaves_out_is_as_in_nemo() -> None:
     assert shape_of(config, FILE).channels == SHAPE.d_model
 
 
+def test_a_list_of_one_attention_context_is_that_context() -> None:
+    assert shape_of(changed("encoder", "att_context_size", [[-1, -1]]), FILE) == SHAPE
+
+
 @pytest.mark.parametrize(
     ("part", "name", "value"),
     [
