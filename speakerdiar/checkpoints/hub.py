@@ -65,21 +65,6 @@ def is_repository(name: str) -> bool:
     return _REPOSITORY.fullmatch(name) is not None
 
 
-def fetch(
-    repo: str,
-    *,
-    revision: str | None = None,
-    token: str | None = None,
-    files: Sequence[str] = (),
-    sha256: Mapping[str, str] | None = None,
-    licence: str = "",
-    force: bool = False,
-) -> Path:
-    """Return a folder with the files of a repository. Arguments and errors are those of `pull`."""
-    found = pull(repo, revision=revision, token=token, files=files, sha256=sha256, licence=licence, force=force)
-    return found.folder
-
-
 def pull(
     repo: str,
     *,

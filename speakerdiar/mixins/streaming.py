@@ -53,6 +53,8 @@ class StreamingMixin(ABC):
 
     LATENCIES: ClassVar[Mapping[str, Any]]
     """The presets by name. A preset is an object of the model's own, with `seconds`, its algorithmic latency."""
+    LATENCY: ClassVar[Any] = None
+    """Class of presets that may be made by hand; its `of` makes one of a mapping. None: only those of `LATENCIES`."""
     DEFAULT_LATENCY: ClassVar[str]
     """Name of the preset of live use where none is asked for."""
 
@@ -122,15 +124,21 @@ class StreamingMixin(ABC):
         return self._stream_preset(latency), diarcfg
 
     def _stream_preset(self, latency: Any) -> Any:
-        """Return the preset that `latency` asks for: a name of `LATENCIES`, a preset from there, or None (the default).
+        """Return the preset that `latency` asks for.
 
-        A model whose presets can be made by hand overrides this to take them, or mappings of their fields.
+        Args:
+            latency: a name of `LATENCIES`, a preset from there, None for the default; a `LATENCY`, or a mapping of its
+                fields.
 
         Raises:
-            ConfigError: there is no such preset; the message lists those that exist.
+            ConfigError: there is no such preset; the message lists those that exist. Or it can't be used.
         """
         if latency is None:
             return self.LATENCIES[self.DEFAULT_LATENCY]
+        if self.LATENCY is not None and isinstance(latency, self.LATENCY):
+            return latency
+        if self.LATENCY is not None and isinstance(latency, Mapping):
+            return self.LATENCY.of(latency)
         if isinstance(latency, str) and latency in self.LATENCIES:
             return self.LATENCIES[latency]
         if any(latency is preset for preset in self.LATENCIES.values()):

@@ -139,9 +139,11 @@ def put_on(model: Any, device: str | torch.device | None) -> None:
     """
     if device is None:
         return
+    if str(device) == "meta":
+        raise ConfigError("device='meta' holds no numbers: give one that computes, such as cpu or cuda.")
     try:
         model.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch says it in all three ways
+    except (RuntimeError, AssertionError) as error:  # the latter of a torch that was built without the device
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"device={str(device)!r} can't be used ({reason}): give one that torch has here, or leave it out."

@@ -68,7 +68,7 @@ def test_a_second_load_asks_nothing(server: FakeHub) -> None:
     first = hub.pull(NAME)
     server.requests.clear()
     assert hub.pull(NAME) == first
-    assert hub.fetch(NAME) == first.folder
+    assert hub.pull(NAME).folder == first.folder
     assert hub.cached(NAME) == first
     assert server.requests == []
 
@@ -92,7 +92,7 @@ def test_a_branch_that_moved_moves_nothing_here_until_it_is_asked_to(server: Fak
     assert hub.pull(NAME, force=True).commit == first.commit
     updated = hub.pull(NAME, update=True)
     assert updated.commit == moved
-    assert (hub.fetch(NAME) / "diarizer.nemo").read_bytes() == b"newer weights"
+    assert (hub.pull(NAME).folder / "diarizer.nemo").read_bytes() == b"newer weights"
 
 
 def test_a_pin_outlives_the_cache(server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_a_pin_outlives_the_cache(server: FakeHub, tmp_path: Path, monkeypatch: 
 
 def test_a_file_cut_short_in_the_cache_is_fetched_again(server: FakeHub) -> None:
     server.add(NAME, FILES)
-    file = hub.fetch(NAME) / "diarizer.nemo"
+    file = hub.pull(NAME).folder / "diarizer.nemo"
     os.truncate(file, 10)
     assert hub.cached(NAME) is None
     assert (hub.pull(NAME, force=True).folder / "diarizer.nemo").read_bytes() == WEIGHTS
@@ -113,9 +113,9 @@ def test_a_file_cut_short_in_the_cache_is_fetched_again(server: FakeHub) -> None
 
 def test_named_files_are_fetched_beside_those_that_are_here(server: FakeHub) -> None:
     server.add(NAME, {**FILES, "config.json": b"{}", "model.safetensors": b"tensors"})
-    folder = hub.fetch(NAME, files=["*.nemo"])
+    folder = hub.pull(NAME, files=["*.nemo"]).folder
     assert [path.name for path in folder.iterdir()] == ["diarizer.nemo"]
-    assert hub.fetch(NAME, files=["config.json", "*.safetensors"]) == folder
+    assert hub.pull(NAME, files=["config.json", "*.safetensors"]).folder == folder
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "diarizer.nemo", "model.safetensors"]
     server.requests.clear()
     assert hub.cached(NAME, files=["*.nemo"]) is not None
@@ -132,7 +132,7 @@ def test_other_bytes_than_the_hub_states_are_refused_and_removed(server: FakeHub
     assert Pins().commit_of(NAME, "main") == ""
     assert hub.cached(NAME) is None
     server.altered.clear()
-    assert (hub.fetch(NAME) / name).read_bytes() == FILES[name]
+    assert (hub.pull(NAME).folder / name).read_bytes() == FILES[name]
 
 
 def test_what_the_caller_expects_counts_beside_what_the_hub_states(server: FakeHub) -> None:
@@ -141,8 +141,8 @@ def test_what_the_caller_expects_counts_beside_what_the_hub_states(server: FakeH
     wrong = {"diarizer.nemo": "0" * 64}
     with pytest.raises(WeightsError, match="isn't what speakerdiar expects"):
         hub.pull(NAME, sha256=wrong)
-    folder = hub.fetch(NAME, sha256=right)
-    assert hub.fetch(NAME, sha256=right) == folder
+    folder = hub.pull(NAME, sha256=right).folder
+    assert hub.pull(NAME, sha256=right).folder == folder
     with pytest.raises(WeightsError, match="isn't what speakerdiar expects"):
         hub.pull(NAME, sha256=wrong)
 
@@ -151,7 +151,7 @@ def test_files_that_nobody_vouches_for_are_refused(server: FakeHub) -> None:
     server.add(NAME, FILES, stated=False)
     with pytest.raises(WeightsError, match=r"doesn't state what diarizer\.nemo .* must be"):
         hub.pull(NAME, files=["*.nemo"])
-    assert hub.fetch(NAME, files=["*.nemo"], sha256={"diarizer.nemo": hashlib.sha256(WEIGHTS).hexdigest()})
+    assert hub.pull(NAME, files=["*.nemo"], sha256={"diarizer.nemo": hashlib.sha256(WEIGHTS).hexdigest()}).folder
 
 
 def test_files_altered_in_the_cache_are_found_when_asked_for(server: FakeHub) -> None:
@@ -176,7 +176,7 @@ def test_a_gated_repository_says_where_access_is_granted(server: FakeHub, monkey
     with pytest.raises(WeightsError, match="doesn't know the token"):
         hub.pull(NAME, token="hf_mistyped")
     monkeypatch.setenv("HF_TOKEN", "hf_reader")
-    assert (hub.fetch(NAME) / "diarizer.nemo").read_bytes() == WEIGHTS
+    assert (hub.pull(NAME).folder / "diarizer.nemo").read_bytes() == WEIGHTS
 
 
 def test_an_unknown_repository_or_revision_is_named(server: FakeHub) -> None:
@@ -226,7 +226,7 @@ def test_what_other_programs_left_in_the_cache_is_used_offline(
     server: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = server.add(NAME, FILES)
-    folder = hub.fetch(NAME)
+    folder = hub.pull(NAME).folder
     Pins().path.unlink()
     # Programs that ask for a branch leave a note of where it stood.
     note = folder.parents[1] / "refs" / "main"
@@ -235,7 +235,7 @@ def test_what_other_programs_left_in_the_cache_is_used_offline(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     found = hub.pull(NAME)
     assert (found.folder, found.commit) == (folder, repo.branches["main"])
-    assert hub.fetch(NAME, revision=found.commit) == folder
+    assert hub.pull(NAME, revision=found.commit).folder == folder
     assert hub.cached(NAME) is None
     (folder / "diarizer.nemo").write_bytes(WEIGHTS[::-1])
     with pytest.raises(WeightsError, match="isn't what the Hub stated"):
@@ -263,7 +263,7 @@ def test_files_that_repositories_share_are_checked_and_removed_whole(
     Pins().path.unlink()
     with monkeypatch.context() as patched:
         patched.setenv("HF_HUB_OFFLINE", "1")
-        assert hub.fetch(NAME, revision=snapshot.commit) == snapshot.folder
+        assert hub.pull(NAME, revision=snapshot.commit).folder == snapshot.folder
     store.write_bytes(WEIGHTS[::-1])
     with pytest.raises(WeightsError, match="isn't what the Hub states"):
         hub.pull(NAME)
@@ -305,7 +305,7 @@ def test_an_interrupted_download_leaves_nothing_pinned(server: FakeHub, monkeypa
         with pytest.raises(KeyboardInterrupt):
             hub.pull(NAME)
     assert hub.cached(NAME) is None
-    assert (hub.fetch(NAME) / "diarizer.nemo").read_bytes() == WEIGHTS
+    assert (hub.pull(NAME).folder / "diarizer.nemo").read_bytes() == WEIGHTS
 
 
 def test_without_the_extra_the_pip_line_is_named(server: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,8 @@ def test_options_that_loading_doesnt_have_are_refused(nemo: Path, load: str) -> 
         getattr(SortformerDiarizer, load)(nemo, precision="int8")
     with pytest.raises(ConfigError, match="device='nowhere' can't be used"):
         getattr(SortformerDiarizer, load)(nemo, device="nowhere")
+    with pytest.raises(ConfigError, match="device='meta' holds no numbers"):
+        getattr(SortformerDiarizer, load)(nemo, device="meta")
 
 
 def test_a_model_of_another_kind_is_refused(folder: Path, tmp_path: Path) -> None:

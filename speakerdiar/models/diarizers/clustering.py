@@ -88,6 +88,7 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
         onset=0.3, offset=0.15, pad_onset=0.15, pad_offset=0.1, min_duration_on=0.35, min_duration_off=0.25
     )
     LATENCIES: ClassVar[Mapping[str, OnlineLatency]] = LATENCIES
+    LATENCY = OnlineLatency
     DEFAULT_LATENCY = "2s"
 
     def __init__(
@@ -112,8 +113,6 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
         self.sample_rate = self.embedder.sample_rate
 
     def _stream_preset(self, latency: Any) -> OnlineLatency:
-        if isinstance(latency, OnlineLatency):
-            return latency
         named = SECONDS.fullmatch(latency) if isinstance(latency, str) and latency not in self.LATENCIES else None
         if named is not None:
             return OnlineLatency.of_seconds(float(named[1]))

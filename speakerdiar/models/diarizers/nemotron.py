@@ -62,6 +62,7 @@ class NemotronDiarizer(torch.nn.Module, FrameStreamingMixin):
     """
 
     LATENCIES: ClassVar[Mapping[str, NemotronLatency]] = LATENCIES
+    LATENCY = NemotronLatency
     DEFAULT_LATENCY = "1.04s"
     FILE_LATENCY = "30.4s"
     FRAME_SECONDS = 0.01
@@ -157,12 +158,7 @@ class NemotronDiarizer(torch.nn.Module, FrameStreamingMixin):
         )
 
     def _stream_preset(self, latency: Any) -> NemotronLatency:
-        if isinstance(latency, NemotronLatency):
-            preset = latency
-        elif isinstance(latency, Mapping):
-            preset = NemotronLatency.of(latency)
-        else:
-            preset = super()._stream_preset(latency)
+        preset: NemotronLatency = super()._stream_preset(latency)
         self._cache(preset)  # a cache too small for the speakers is refused at the call
         return preset
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from speakerdiar.annotation import Turn
 from speakerdiar.clustering.online import UNKNOWN, OnlineClusterer
-from speakerdiar.config import PostProcessingParams
+from speakerdiar.config import PostProcessingParams, checked_options
 from speakerdiar.errors import ConfigError
 from speakerdiar.frames import FrameGrid
 from speakerdiar.mixins.embedding import EmbeddingMixin
@@ -42,6 +42,20 @@ class OnlineLatency:
             raise ConfigError(f"step={self.step!r}: give seconds from 0.1 to 60.")
         if not 0 <= self.wait <= 60:
             raise ConfigError(f"wait={self.wait!r}: give seconds from 0 to 60.")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> OnlineLatency:
+        """Make a preset from a mapping.
+
+        Raises:
+            UnknownOptionError: a name that doesn't exist; the message has the closest.
+            ConfigError: one is missing, or can't be used.
+        """
+        given = checked_options(cls, values)
+        missing = [name for name in ("step", "wait") if name not in given]
+        if missing:
+            raise ConfigError(f"latency={dict(values)!r} lacks {', '.join(missing)}: give seconds.")
+        return cls(**given)
 
     @classmethod
     def of_seconds(cls, seconds: float) -> OnlineLatency:

@@ -110,6 +110,7 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreami
 
     MODEL_NAME = "streaming-sortformer"
     LATENCIES: ClassVar[Mapping[str, SortformerLatency]] = LATENCIES
+    LATENCY = SortformerLatency
     DEFAULT_LATENCY = "1.04s"
     FILE_LATENCY = "30.4s"
     FRAME_SECONDS = FRAME_SECONDS
@@ -153,12 +154,7 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreami
         return self.network.shape.speakers
 
     def _stream_preset(self, latency: Any) -> SortformerLatency:
-        if isinstance(latency, SortformerLatency):
-            preset = latency
-        elif isinstance(latency, Mapping):
-            preset = SortformerLatency.of(latency)
-        else:
-            preset = super()._stream_preset(latency)
+        preset: SortformerLatency = super()._stream_preset(latency)
         self._cache_params(preset)  # a cache too small for the speakers is refused at the call
         return preset
 

@@ -246,6 +246,9 @@ def test_presets() -> None:
     with pytest.raises(ConfigError, match=r"Presets: 5s, 2s, 1s"):
         model.stream("soon")
     assert model.latency_seconds("1.04s") == pytest.approx(1.04)
+    assert model.latency_seconds({"step": 0.5, "wait": 1.0}) == model.latency_seconds(OnlineLatency(0.5, 1.0)) == 1.5
+    with pytest.raises(ConfigError, match="lacks wait"):
+        model.stream({"step": 0.5})
     for seconds in ("0.3s", "61s"):
         with pytest.raises(ConfigError, match=r"give from 0\.4 to 60 seconds"):
             model.stream(seconds)
