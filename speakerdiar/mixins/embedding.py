@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from speakerdiar.clustering.affinity import directions
 from speakerdiar.config import is_count
 from speakerdiar.errors import ConfigError, InputError, ModelError
+from speakerdiar.frames import runs
 from speakerdiar.mixins.neural import inference_state
 
 SILENCE_POWER = 1e-9
@@ -137,6 +138,42 @@ class EmbeddingMixin(ABC):
             means[index] = vectors[length][taken[length] : taken[length] + len(starts)].mean(axis=0)
             taken[length] += len(starts)
         return self._scaled(means)
+
+    def embed_masks(
+        self,
+        samples: NDArray[np.float32],
+        starts: NDArray[np.int64],
+        length: int,
+        masks: NDArray[np.bool_],
+        *,
+        exact: bool = False,
+    ) -> NDArray[np.float32]:
+        """Embed what masks leave of windows, cut from one piece of audio: one speaker of each window.
+
+        Models that pool frames override this; by default, what a mask leaves is put together and embedded as one.
+
+        Args:
+            samples: (n,) mono, at `sample_rate`.
+            starts: (N,) first sample of each window, from 0 to n; several masks of one window come in a row.
+            length: samples of a window. What sticks out of the audio is silence.
+            masks: (N, F): which of the F equal parts of the window to embed.
+            exact: compute every window by itself, as the model's own toolkit does, instead of what windows share once.
+
+        Returns:
+            Vectors float32, (N, dimension); NaN where a mask leaves less than the model takes.
+
+        Raises:
+            InputError: samples of another shape or not finite, a start outside the audio.
+        """
+        samples = _checked_samples(samples)
+        first = _checked_starts(starts, len(samples))
+        vectors = np.full((len(masks), self.dimension), np.nan, dtype=np.float32)
+        for row, (start, mask) in enumerate(zip(first, masks, strict=True)):
+            borders = start + np.rint(runs(mask) * (length / len(mask))).astype(np.int64)
+            kept = np.concatenate([samples[:0], *(samples[begin:end] for begin, end in borders)])
+            if len(kept) >= self._min_samples:
+                vectors[row] = self.embed(kept)[0]
+        return vectors
 
     def _embed_features(self, samples: NDArray[np.float32]) -> Any:
         """Compute what windows share, once for a piece of audio (n,), in inference mode; by default the samples."""
