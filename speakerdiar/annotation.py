@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import attrgetter
@@ -122,6 +122,7 @@ class Diarization:
         embeddings: one vector a speaker, by name.
         confidence: frame-wise confidence, where it was asked for.
         scores: frame-wise speaker activities, where the model has them and they were asked for.
+        alone: the turns of one speaker at a time, where the model itself says who has the floor in overlap.
     """
 
     recording_id: str
@@ -131,11 +132,14 @@ class Diarization:
     embeddings: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, compare=False, repr=False)
     confidence: Confidence | None = field(default=None, compare=False, repr=False)
     scores: FrameScores | None = field(default=None, compare=False, repr=False)
+    alone: tuple[Turn, ...] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "duration", _seconds(self.duration, "duration"))
         object.__setattr__(self, "offset", _seconds(self.offset, "offset"))
         object.__setattr__(self, "turns", tuple(sorted(self.turns, key=_ORDER)))
+        if self.alone is not None:
+            object.__setattr__(self, "alone", tuple(sorted(self.alone, key=_ORDER)))
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -182,10 +186,12 @@ class Diarization:
 
     @property
     def exclusive(self) -> Diarization:
-        """One speaker at a time: in overlap, the one whose turn began first keeps the floor.
+        """One speaker at a time: in overlap, the one whom the model hears best, or whose turn began first.
 
-        Every moment of speech stays covered.
+        The latter goes for models that don't say, and every moment of speech stays covered then.
         """
+        if self.alone is not None:
+            return replace(self, turns=self.alone)
         turns: list[Turn] = []
         taken = -math.inf
         for turn in self.supported():
@@ -203,19 +209,26 @@ class Diarization:
                 own[-1] = replace(own[-1], end=max(own[-1].end, turn.end))
             else:
                 own.append(turn)
-        return replace(self, turns=tuple(turn for own in spoken.values() for turn in own))
+        joined = tuple(turn for own in spoken.values() for turn in own)
+        return replace(self, turns=joined, alone=None if gap else self.alone)
 
     def crop(self, segment: Segment) -> Diarization:
         """Keep what lies inside `segment`; the clock stays the recording's."""
-        kept = [(turn, turn.segment & segment) for turn in self.turns]
-        turns = tuple(replace(turn, start=part.start, end=part.end) for turn, part in kept if part)
         span = self.extent & segment
-        return replace(self, turns=turns, offset=span.start, duration=span.duration)
+
+        def cropped(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+            kept = [(turn, turn.segment & segment) for turn in turns]
+            return tuple(replace(turn, start=part.start, end=part.end) for turn, part in kept if part)
+
+        return replace(self._each_view(cropped), offset=span.start, duration=span.duration)
 
     def shifted(self, seconds: float) -> Diarization:
         """Move all turns and the extent by `seconds`."""
-        turns = tuple(replace(turn, start=turn.start + seconds, end=turn.end + seconds) for turn in self.turns)
-        return replace(self, turns=turns, offset=self.offset + seconds)
+
+        def moved(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+            return tuple(replace(turn, start=turn.start + seconds, end=turn.end + seconds) for turn in turns)
+
+        return replace(self._each_view(moved), offset=self.offset + seconds)
 
     def renamed(self, names: Mapping[str, str] | None = None) -> Diarization:
         """Give speakers other names; without a mapping `SPEAKER_00`, `SPEAKER_01`, ... by first appearance.
@@ -225,9 +238,16 @@ class Diarization:
         if names is None:
             names = {old: f"SPEAKER_{index:02d}" for index, old in enumerate(self.speakers)}
         new = {old: names.get(old, old) for old in self.speakers}
-        turns = tuple(replace(turn, speaker=new[turn.speaker]) for turn in self.turns)
+
+        def called(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+            return tuple(replace(turn, speaker=new.get(turn.speaker, turn.speaker)) for turn in turns)
+
         embeddings = {new[old]: vector for old, vector in self.embeddings.items() if old in new}
-        return replace(self, turns=turns, embeddings=embeddings)
+        return replace(self._each_view(called), embeddings=embeddings)
+
+    def _each_view(self, change: Callable[[Iterable[Turn]], tuple[Turn, ...]]) -> Diarization:
+        """Change the turns, and those of one speaker at a time in the same way."""
+        return replace(self, turns=change(self.turns), alone=None if self.alone is None else change(self.alone))
 
     def durations(self) -> dict[str, float]:
         """Seconds of speech of each speaker, in order of first appearance."""

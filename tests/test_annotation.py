@@ -254,3 +254,14 @@ def test_many_turns_take_no_quadratic_time() -> None:
     assert nested.speech == (Segment(0, 2 * count),)
     assert len(nested.exclusive) == 1
     assert len(nested.durations()) == count
+
+
+def test_who_has_the_floor_may_come_from_the_model() -> None:
+    turns, alone = (Turn(0, 4, "B"), Turn(3, 6, "A")), (Turn(3.5, 6, "A"), Turn(0, 3.5, "B"))
+    talk = Diarization("talk", 10.0, turns, alone=alone)
+    assert talk.exclusive.turns == (Turn(0, 3.5, "B"), Turn(3.5, 6, "A"))
+    moved = talk.renamed().shifted(1.0).crop(Segment(2, 5))
+    assert moved.exclusive.turns == (Turn(2, 4.5, "SPEAKER_00"), Turn(4.5, 5, "SPEAKER_01"))
+    assert talk.supported().exclusive.turns == talk.exclusive.turns
+    # Joined over gaps, turns say something else than the model did.
+    assert talk.supported(1.0).exclusive.turns == (Turn(0, 4, "B"), Turn(4, 6, "A"))

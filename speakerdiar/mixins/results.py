@@ -44,6 +44,8 @@ def finished(
     *,
     scores: FrameScores | None = None,
     embeddings: dict[str, np.ndarray] | None = None,
+    alone: tuple[Turn, ...] | None = None,
+    confidence: Confidence | None = None,
 ) -> Diarization:
     """Put turns on the recording's clock, cut them at its end and name the speakers by first appearance.
 
@@ -53,25 +55,33 @@ def finished(
         diarcfg: `include_tensor_outputs` attaches the scores, `confidence` the frame-wise confidence.
         scores: frame scores, (frames, speakers), columns named as in the turns.
         embeddings: a vector for each speaker.
+        alone: the turns of one speaker at a time, where the model knows better than their order.
+        confidence: frame-wise; by default that of the scores.
     """
-    seconds = recording.duration or 0.0
-    last = recording.offset + seconds
-    placed = (
-        replace(turn, start=_on_clock(turn.start, recording, last), end=_on_clock(turn.end, recording, last))
-        for turn in turns
-        if _on_clock(turn.start, recording, last) < _on_clock(turn.end, recording, last)
+    result = Diarization(
+        recording.id,
+        recording.duration or 0.0,
+        _placed(turns, recording),
+        recording.offset,
+        embeddings=embeddings or {},
+        alone=None if alone is None else _placed(alone, recording),
     )
-    result = Diarization(recording.id, seconds, tuple(placed), recording.offset, embeddings=embeddings or {})
     names = {old: f"SPEAKER_{index:02d}" for index, old in enumerate(result.speakers)}
     result = result.renamed(names)
-    if scores is None:
-        return result
-    moved = _renamed_scores(scores, names, recording.offset)
-    return replace(
-        result,
-        scores=moved if diarcfg.include_tensor_outputs else None,
-        confidence=frame_confidence(scores) if diarcfg.confidence else None,
-    )
+    if diarcfg.confidence:
+        sure = frame_confidence(scores) if confidence is None and scores is not None else confidence
+        result = replace(result, confidence=sure)
+    if diarcfg.include_tensor_outputs and scores is not None:
+        result = replace(result, scores=_renamed_scores(scores, names, recording.offset))
+    return result
+
+
+def _placed(turns: tuple[Turn, ...], recording: Recording) -> tuple[Turn, ...]:
+    """Turns on the recording's clock, cut at its end; nothing is left of those behind it."""
+    last = recording.offset + (recording.duration or 0.0)
+    spans = [(_on_clock(turn.start, recording, last), _on_clock(turn.end, recording, last)) for turn in turns]
+    pairs = zip(turns, spans, strict=True)
+    return tuple(replace(turn, start=start, end=end) for turn, (start, end) in pairs if start < end)
 
 
 def _on_clock(time: float, recording: Recording, last: float) -> float:
