@@ -90,7 +90,9 @@ class WindowGrid:
 
     def middle(self, frame: NDArray[Any] | int) -> Any:
         """Seconds at which frames are centred. Turns begin and end there."""
-        return np.asarray(frame) * self.frame_seconds + 0.5 * self.receptive / self.rate
+        # Half of the sum of both ends, as pyannote.audio has it: three decimals of durations must round alike.
+        begin = np.asarray(frame) * self.frame_seconds
+        return 0.5 * (begin + (begin + self.receptive / self.rate))
 
     @property
     def frame_grid(self) -> FrameGrid:

@@ -2,7 +2,7 @@
 
 Windows overlap, so each frame of the recording is heard in several. What they say is added up frame by frame; a
 running sum over a few dozen windows is all that is held, whatever the length of the recording. The arithmetic is that
-of pyannote.audio: mean counts rounded half to even, sums of votes, and the first of equals.
+of pyannote.audio: mean counts rounded half to even, and sums of votes.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def reconstruct(
 ) -> NDArray[np.bool_]:
     """Return who talks in each frame: the `count` speakers whom most windows hear.
 
-    Of speakers heard equally often the first column goes first.
+    Of speakers heard equally often the first column wins.
 
     Args:
         speech: who of the local speakers talks in each window.
@@ -79,7 +79,8 @@ def reconstruct(
         speakers: how many there are.
         count: how many talk in each frame, (T,): see `speakers_at_once`. Its minimum with 1 gives the exclusive view.
         exact: give every frame as many speakers as `count` says, as pyannote.audio does, even ones whom no window hears
-            there; where `count` passes `speakers`, columns of invented ones follow. Otherwise nobody unheard talks.
+            there; where `count` passes `speakers`, columns of invented ones follow. Ties then fall as pyannote.audio's
+            do on the same machine. Otherwise nobody unheard talks.
         windows_at_once: windows of a block; never changes the result.
 
     Returns:
@@ -112,10 +113,7 @@ def reconstruct_blocks(
         raise InputError(f"Counts of shape {count.shape}: give one for each of {total_frames(speech)} frames.")
     columns = _columns(speakers, count, exact)
     heard = activation_blocks(speech, labels, speakers, windows_at_once=windows_at_once)
-    return (
-        (first, _strongest(votes, count[first : first + len(votes)], columns, least=0.0 if exact else 1.0))
-        for first, votes in heard
-    )
+    return ((first, _strongest(votes, count[first : first + len(votes)], columns, exact)) for first, votes in heard)
 
 
 def activation_blocks(
@@ -201,19 +199,16 @@ def _sums(
 
 
 def _strongest(
-    votes: NDArray[np.float32], count: NDArray[np.integer[Any]], columns: int, least: float
+    votes: NDArray[np.float32], count: NDArray[np.integer[Any]], columns: int, exact: bool
 ) -> NDArray[np.bool_]:
-    """Return the `count` columns of most votes in each frame, the first of equals; none of fewer than `least`."""
-    left = np.zeros((len(votes), columns), dtype=np.float32)
-    left[:, : votes.shape[1]] = votes
-    active = np.zeros(left.shape, dtype=bool)
-    for taken in range(min(columns, int(count.max(initial=0)))):
-        rows = np.flatnonzero(count > taken)
-        best = left[rows].argmax(axis=1)
-        heard = left[rows, best] >= least
-        active[rows[heard], best[heard]] = True
-        left[rows, best] = -1.0
-    return active
+    """Return the `count` columns of most votes in each frame: bool (frames, columns). See `reconstruct` for `exact`."""
+    if columns > votes.shape[1]:
+        votes = np.pad(votes, ((0, 0), (0, columns - votes.shape[1])))
+    # Which of equals NumPy's default order puts first depends on the processor; pyannote.audio leaves it at that.
+    order = np.argsort(-votes, axis=1, kind="quicksort" if exact else "stable")
+    active = np.zeros(votes.shape, dtype=bool)
+    np.put_along_axis(active, order, np.arange(columns) < count[:, None], axis=1)
+    return active if exact else active & (votes > 0)
 
 
 def _columns(speakers: int, count: NDArray[np.integer[Any]], exact: bool) -> int:
