@@ -9,6 +9,7 @@ identity (Ioffe, section 3): in its features, `VbxClusterer` works.
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ Matrix = NDArray[np.float64]
 
 SHRINKAGE = 1e-3
 """Share of the mean variance that is added to the covariance within speakers, so that it can be inverted."""
+PYANNOTE_FILES = {"xvec_transform.npz": ("mean1", "lda", "mean2"), "plda.npz": ("mu", "tr", "psi")}
+"""Files of pyannote.audio's folder `plda`, and their arrays in the order of `Plda.from_kaldi`."""
 LEAST_BETWEEN = 1e-3
 """Variances between speakers are at least this, relative to those within."""
 
@@ -92,6 +95,32 @@ class Plda:
             rows @ np.asarray(mu, np.float64),
             psi[best],
         )
+
+    @classmethod
+    def from_pyannote(cls, folder: str | os.PathLike[str]) -> Plda:
+        """Read the folder `plda` of a pyannote.audio 4 pipeline: xvec_transform.npz and plda.npz.
+
+        Raises:
+            WeightsError: a file is missing, isn't of plain arrays, or its arrays don't fit.
+        """
+        arrays: dict[str, Matrix] = {}
+        for name, keys in PYANNOTE_FILES.items():
+            path = os.path.join(folder, name)
+            try:
+                with np.load(path, allow_pickle=False) as stored:
+                    arrays |= {key: stored[key].astype(np.float64) for key in keys}
+            except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+                raise WeightsError(
+                    f"{path}: no {', '.join(keys)} can be read from there ({error}); fetch the folder plda of the "
+                    "pipeline again."
+                ) from error
+        try:
+            return cls.from_kaldi(*(arrays[key] for keys in PYANNOTE_FILES.values() for key in keys))
+        except (ConfigError, ValueError, IndexError) as error:
+            shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+            raise WeightsError(
+                f"{os.fspath(folder)}: no PLDA has arrays of these shapes: {shapes} ({error})."
+            ) from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plda:

@@ -74,6 +74,7 @@ def vbx(
     max_iterations: int = 40,
     tolerance: float = 1e-4,
     priors: Matrix | None = None,
+    floor: float = 0.0,
 ) -> VbxResult:
     """Fit the model to features in order of time, starting from responsibilities.
 
@@ -88,6 +89,8 @@ def vbx(
         max_iterations: the most iterations.
         tolerance: stop where the evidence lower bound gains less.
         priors: (K,) to start from; None for equal ones.
+        floor: added to the priors in each iteration. Where there is one, no speaker is ever given up: with 1e-8, these
+            are pyannote.audio's iterations.
     """
     speakers = np.arange(responsibilities.shape[1])
     gamma = responsibilities
@@ -99,9 +102,9 @@ def vbx(
         inverse = 1 / (1 + fa / fb * gamma.sum(axis=0)[:, None] * phi)  # (17)
         alpha = fa / fb * inverse * (gamma.T @ rho)  # (16)
         scores = fa * (rho @ alpha.T - 0.5 * (inverse + alpha**2) @ phi + constant[:, None])  # (23)
-        evidence, gamma, pi = forward_backward(scores, pi, loop_probability)  # (24) for pi
+        evidence, gamma, pi = forward_backward(scores, pi + floor, loop_probability)  # (24) for pi
         elbos.append(float(evidence + fb / 2 * (np.log(inverse) - inverse - alpha**2 + 1).sum()))  # (25)
-        alive = pi >= LEAST_PRIOR
+        alive = (pi >= LEAST_PRIOR) | (floor > 0)
         if not alive.all():
             speakers, gamma, pi = speakers[alive], gamma[:, alive], pi[alive] / pi[alive].sum()
         if len(elbos) > 1 and elbos[-1] - elbos[-2] < tolerance:
