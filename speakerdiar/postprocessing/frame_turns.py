@@ -75,10 +75,11 @@ def _edges(blocks: Iterator[tuple[int, NDArray[np.bool_]]]) -> tuple[NDArray[np.
             raise InputError(f"A block begins at frame {first}: frame {reached} comes next.")
         if not reached:
             before = np.zeros((1, block.shape[1]), dtype=bool)
-        at, column = np.nonzero(np.concatenate((before, block[:-1])) ^ block)
+        talks = np.concatenate((before, block))
+        at, column = np.nonzero(talks[1:] ^ talks[:-1])
         frames.append(at + first)
         columns.append(column)
-        before, reached = block[-1:], first + len(block)
+        before, reached = talks[-1:], first + len(block)
     talking = np.flatnonzero(before)
     # Whoever talks in the last frame is silent nowhere behind it: the turn ends where that frame is centred.
     frames.append(np.full(len(talking), reached - 1))
