@@ -7,6 +7,7 @@ the memory), and any package in the process may add to it. So names in a pickle 
 from __future__ import annotations
 
 import pickletools
+from collections.abc import Iterator
 from typing import IO, Any
 
 import torch
@@ -27,15 +28,25 @@ def check_names(file: IO[bytes], name: str) -> None:
 
     The file stands behind the pickle afterwards. Nothing is built of what the pickle says.
     """
+    for operation, argument in operations(file, name):
+        if operation == "GLOBAL" and not _is_allowed(str(argument)):
+            raise _refused(name, f"asks for {str(argument).replace(' ', '.')}")
+        if operation in _OTHER_WAYS:
+            raise _refused(name, f"uses {operation}")
+
+
+def operations(file: IO[bytes], name: str) -> Iterator[tuple[str, Any]]:
+    """Yield name and argument of each operation of the pickle that begins here; nothing is done of what they say.
+
+    Raises:
+        WeightsError: it is cut or broken, or has more steps or longer arguments than a pickle of tensors.
+    """
     short: Any = _Short(file)
     try:
         for step, (operation, argument, _) in enumerate(pickletools.genops(short)):
-            if operation.name == "GLOBAL" and not _is_allowed(str(argument)):
-                raise _refused(name, f"asks for {str(argument).replace(' ', '.')}")
-            if operation.name in _OTHER_WAYS:
-                raise _refused(name, f"uses {operation.name}")
             if step > MAX_STEPS:
                 raise _refused(name, f"has more than {MAX_STEPS:,} steps")
+            yield operation.name, argument
     except (ValueError, LookupError, OverflowError, OSError, EOFError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{name} isn't a whole pickle ({reason}): get it anew.") from error

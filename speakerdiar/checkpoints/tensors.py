@@ -88,7 +88,7 @@ def _check_zip(file: BinaryIO, size: int, name: str) -> None:
     """Raise WeightsError for a zip that unpacks to more than it is, or isn't a state dict's."""
     try:
         with zipfile.ZipFile(file) as archive:
-            _check_records(archive.infolist(), size, name)
+            check_records(archive.infolist(), size, name)
             pickled = [record for record in archive.infolist() if _last_part(record) == "data.pkl"]
             if len(pickled) != 1:
                 raise WeightsError(f"{name} has {len(pickled)} records data.pkl, not 1: get it anew.")
@@ -100,7 +100,8 @@ def _check_zip(file: BinaryIO, size: int, name: str) -> None:
         raise WeightsError(f"{name} isn't a whole zip archive ({_reason(error)}): get it anew.") from error
 
 
-def _check_records(records: list[zipfile.ZipInfo], size: int, name: str) -> None:
+def check_records(records: list[zipfile.ZipInfo], size: int, name: str) -> None:
+    """Raise WeightsError if the records of a zip of `size` bytes unpack to more than that, or hold a program."""
     packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
     if packed or sum(record.file_size for record in records) > size:
         raise WeightsError(
