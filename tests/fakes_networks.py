@@ -1,0 +1,62 @@
+"""Small networks of other toolkits, none of which is needed here: configs, weights drawn by name, and a signal.
+
+`tests/parity/make_other_networks.py` gives them to the toolkits, `tests/parity/test_other_networks.py` to ours.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+CAMPPLUS: dict[str, Any] = {"feat_dim": 80, "embedding_size": 6, "growth_rate": 4, "bn_size": 2, "init_channels": 8}
+"""Arguments of 3D-Speaker's CAMPPlus."""
+
+
+def drawn(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return a tensor that its name and shape alone decide."""
+    random = np.random.RandomState(zlib.crc32(name.encode()))
+    if name.endswith("num_batches_tracked"):
+        return torch.tensor(0)
+    if len(shape) > 1:
+        bound = np.sqrt(6 / np.prod(shape[1:]))
+        values = random.uniform(-bound, bound, shape)
+    elif name.endswith(("running_var", "weight")):
+        values = random.uniform(0.5, 1.5, shape)
+    else:
+        values = random.uniform(-0.3, 0.3, shape)
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))
+
+
+def drawn_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Return a state dict of these names and shapes."""
+    return {name: drawn(name, shape) for name, shape in shapes.items()}
+
+
+def shapes_of(weights: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of a state dict."""
+    return {name: tuple(value.shape) for name, value in weights.items()}
+
+
+def fingerprint(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Return a number that changes with any name or shape, whatever their order."""
+    return zlib.crc32(repr(sorted(shapes.items())).encode())
+
+
+def buzz(seconds: float, rate: int = 16000, seed: int = 7) -> NDArray[np.float32]:
+    """Return noise and gliding tones that come and go, float32, (n,): something to embed that needs no recording."""
+    time = np.arange(round(seconds * rate)) / rate
+    noise = np.random.RandomState(seed).uniform(-1, 1, len(time))
+    tones = sum(np.sin(2 * np.pi * (110 * k * time + 20 * k * np.sin(3 * time))) / k for k in range(1, 12))
+    loudness = 0.55 + 0.45 * np.sin(2 * np.pi * 1.3 * time)
+    return np.asarray(0.1 * loudness * (tones + 0.3 * noise), dtype=np.float32)
+
+
+def pieces() -> dict[str, NDArray[np.float32]]:
+    """Return the utterances that are embedded: one, and a part of it that begins and ends between frames."""
+    whole = buzz(4.3)
+    return {"whole": whole, "part": whole[16077:45555]}
