@@ -3,20 +3,37 @@
 A turn runs from the middle of its first frame to the middle of the first frame behind it in which the speaker is
 silent; one that lasts to the end runs to the middle of the last frame. `binarize` cuts scores at the borders of frames,
 as NeMo does.
+
+Confidence comes of the windows that hear a frame: each has a say of its own, and is more or less certain of it. What a
+speaker gets in a frame is the mean, over these windows, of the certainty of those that hear the speaker there and 0 of
+those that don't: the share of windows that agree, times how certain they are. It is 1 where all windows hear the
+speaker beyond doubt, and falls with each that has doubts or disagrees. It is no probability, and says nothing of
+whether clustering gave the speaker the right name.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speakerdiar.annotation import Turn
+from speakerdiar.annotation import Confidence, Turn
 from speakerdiar.config import PostProcessingParams
 from speakerdiar.errors import InputError
 from speakerdiar.postprocessing import segments as algebra
 from speakerdiar.postprocessing.binarize import filter_durations
+from speakerdiar.postprocessing.local_speech import LocalSpeech
+from speakerdiar.postprocessing.reconstruction import (
+    WINDOWS_AT_ONCE,
+    Block,
+    check_labels,
+    clusters_of,
+    total_frames,
+    window_means,
+)
 from speakerdiar.windows import WindowGrid
 
 if TYPE_CHECKING:
@@ -41,7 +58,7 @@ def frame_turns(
         params: pads, shortest turn and shortest gap; gaps shorter than `min_duration_off` are filled. pyannote.audio
             fills gaps before it drops short turns: `filter_speech_first=False`. Thresholds play no part.
         end: seconds at which the audio ends: windows reach past it, turns don't. None sets no limit.
-        names: name of each column; `SPEAKER_00`, ... by default. Columns without a turn need none.
+        names: name of each column; `0`, `1`, ... by default. Columns without a turn need none.
 
     Raises:
         InputError: blocks that leave gaps, or a column that talks and has no name.
@@ -56,6 +73,121 @@ def frame_turns(
         name = _name(column, names)
         found += [Turn(start, stop, name) for start, stop in kept.tolist()]
     return tuple(sorted(found))
+
+
+def turn_confidence(
+    turns: Sequence[Turn],
+    speech: LocalSpeech,
+    labels: NDArray[np.integer[Any]],
+    *,
+    names: Sequence[str] | None = None,
+    windows_at_once: int = WINDOWS_AT_ONCE,
+) -> tuple[Turn, ...]:
+    """Return the turns with the mean of what their speakers get in the turns' frames (see above) as confidence, 0..1.
+
+    Pads and filled gaps count with the little that they have. Without `speech.certainty` windows count as certain.
+
+    Args:
+        turns: made by `frame_turns`, or with the same names.
+        speech: who of the local speakers talks in each window.
+        labels: the speaker whom each window's local speaker is, (windows, local speakers); below 0 for nobody.
+        names: as for `frame_turns`.
+        windows_at_once: windows of a block; never changes the result.
+
+    Raises:
+        InputError: labels of another shape, or a turn of somebody who isn't among the names.
+    """
+    speakers = _speakers(labels)
+    check_labels(speech, labels, speakers)
+    columns = _columns(turns, names)
+    first, last = _frames_of(turns, speech)
+    totals = np.zeros(len(turns))
+    heard = columns < speakers  # others were invented: no window hears them
+    for begin, shares in _certain_shares(speech, labels, speakers, windows_at_once):
+        reached = np.cumsum(np.pad(shares, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
+        here = np.flatnonzero(heard & (first < begin + len(shares)) & (last > begin))
+        inside = np.clip(np.stack((first[here], last[here])) - begin, 0, len(shares))
+        totals[here] += reached[inside[1], columns[here]] - reached[inside[0], columns[here]]
+    means = np.clip(totals / np.maximum(last - first, 1), 0, 1).tolist()
+    return tuple(replace(turn, confidence=mean) for turn, mean in zip(turns, means, strict=True))
+
+
+def frame_confidence(
+    speech: LocalSpeech,
+    labels: NDArray[np.integer[Any]],
+    active: NDArray[np.bool_],
+    *,
+    windows_at_once: int = WINDOWS_AT_ONCE,
+) -> Confidence:
+    """Return how far the windows agree with what each frame says, in 0..1.
+
+    Where people talk it is the least of what each of them gets (see above) and of how much is lacking to 1 in what
+    anyone else gets: as low as the frame's least certain speaker. In silence it is what silence gets.
+
+    Args:
+        speech: who of the local speakers talks in each window.
+        labels: the speaker whom each window's local speaker is, (windows, local speakers); below 0 for nobody.
+        active: who talks in each frame, (T, K): see `reconstruct`.
+        windows_at_once: windows of a block; never changes the result.
+
+    Returns:
+        A score a frame, from second 0 to the end of the recording.
+
+    Raises:
+        InputError: labels or frames of another shape.
+    """
+    speakers = active.shape[1]
+    check_labels(speech, labels, speakers)
+    if len(active) != total_frames(speech):
+        raise InputError(f"Who talks in {len(active)} frames: give it for all {total_frames(speech)}.")
+    scores = np.zeros(len(active), dtype=np.float32)
+    for first, shares in _certain_shares(speech, labels, speakers, windows_at_once):
+        talks, gets = active[first : first + len(shares)], shares[:, :speakers]
+        least = np.where(talks, gets, 1 - gets).min(axis=1, initial=1.0)
+        scores[first : first + len(shares)] = np.where(talks.any(axis=1), least, shares[:, speakers])
+    step = speech.grid.frame_seconds
+    moments = (np.arange(math.ceil(speech.seconds / step - 1e-6)) + 0.5) * step
+    nearest = np.clip(speech.grid.frame_grid.index(moments), 0, max(0, len(active) - 1))
+    return Confidence(tuple(np.clip(scores[nearest], 0, 1).tolist()), step)
+
+
+def _certain_shares(
+    speech: LocalSpeech, labels: NDArray[np.integer[Any]], speakers: int, windows_at_once: int
+) -> Iterator[Block]:
+    """Yield what each speaker gets in each frame, and in a last column what silence gets."""
+
+    def weighed(windows: slice) -> NDArray[np.float32]:
+        silent = speech.bits[windows] == 0
+        says = np.concatenate((clusters_of(speech, labels, speakers, windows), silent[:, None]), axis=1)
+        if speech.certainty is None:
+            return says.astype(np.float32)
+        return says * np.asarray(speech.certainty[windows] / 255, dtype=np.float32)[:, None]
+
+    return window_means(speech, weighed, speakers + 1, windows_at_once)
+
+
+def _speakers(labels: NDArray[np.integer[Any]]) -> int:
+    return int(labels.max(initial=-1)) + 1
+
+
+def _columns(turns: Sequence[Turn], names: Sequence[str] | None) -> NDArray[np.int64]:
+    """Return the column that each turn was made of: (turns,)."""
+    known = None if names is None else {name: column for column, name in enumerate(names)}
+    columns = np.zeros(len(turns), dtype=np.int64)
+    for at, turn in enumerate(turns):
+        try:
+            columns[at] = int(turn.speaker) if known is None else known[turn.speaker]
+        except (KeyError, ValueError):
+            raise InputError(f"speaker={turn.speaker!r} isn't the name of a column: give `names`.") from None
+    return columns
+
+
+def _frames_of(turns: Sequence[Turn], speech: LocalSpeech) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the frames whose middles lie in each turn, one at least: first and last + 1, each (turns,)."""
+    times = np.array([(turn.start, turn.end) for turn in turns]).reshape(-1, 2) - speech.grid.middle(0)
+    first, last = np.ceil(times / speech.grid.frame_seconds - 1e-6).astype(np.int64).T
+    first = np.clip(first, 0, max(0, total_frames(speech) - 1))
+    return first, np.clip(last, first + 1, max(total_frames(speech), 1))
 
 
 def _blocks(
@@ -90,7 +222,7 @@ def _edges(blocks: Iterator[tuple[int, NDArray[np.bool_]]]) -> tuple[NDArray[np.
 
 def _name(column: int, names: Sequence[str] | None) -> str:
     if names is None:
-        return f"SPEAKER_{column:02d}"
+        return str(column)
     if column >= len(names):
         raise InputError(f"Column {column} talks and there are {len(names)} names: give one a column.")
     return names[column]

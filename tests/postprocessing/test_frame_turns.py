@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from speakerdiar.annotation import Turn
 from speakerdiar.config import PostProcessingParams
 from speakerdiar.errors import InputError
-from speakerdiar.postprocessing.frame_turns import frame_turns
+from speakerdiar.postprocessing.frame_turns import frame_confidence, frame_turns, turn_confidence
+from speakerdiar.postprocessing.local_speech import LocalSpeech
+from speakerdiar.postprocessing.reconstruction import reconstruct, speakers_at_once
 from speakerdiar.windows import WindowGrid
 
 # Frames of 0.5 s, centred on 0.25 s, 0.75 s, ...
@@ -58,8 +62,8 @@ def test_short_turns_go_before_or_after_gaps_are_filled() -> None:
 
 def test_pads_stay_inside_the_audio() -> None:
     params = PostProcessingParams(pad_onset=0.5, pad_offset=1.0)
-    assert told(rows("a..a."), params=params, end=2.5) == [(0.0, 2.5, "SPEAKER_00")]
-    assert told(rows("a...."), params=params, end=1.0) == [(0.0, 1.0, "SPEAKER_00")]
+    assert told(rows("a..a."), params=params, end=2.5) == [(0.0, 2.5, "0")]
+    assert told(rows("a...."), params=params, end=1.0) == [(0.0, 1.0, "0")]
 
 
 @given(frames(), st.floats(0, 25))
@@ -71,8 +75,8 @@ def test_no_turn_past_the_end(active: NDArray[np.bool_], end: float) -> None:
 def test_frames_come_back_from_turns(active: NDArray[np.bool_]) -> None:
     again = np.zeros_like(active)
     middles = GRID.middle(np.arange(len(active)))
-    for turn in frame_turns(active, GRID, names="abcd"):
-        again[(middles >= turn.start) & (middles < turn.end), "abcd".index(turn.speaker)] = True
+    for turn in frame_turns(active, GRID):
+        again[(middles >= turn.start) & (middles < turn.end), int(turn.speaker)] = True
     np.testing.assert_array_equal(again[:-1], active[:-1])
 
 
@@ -97,3 +101,78 @@ def test_a_name_is_needed_where_somebody_talks() -> None:
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (5, 0), (5, 2)])
 def test_silence_has_no_turns(shape: tuple[int, int]) -> None:
     assert told(np.zeros(shape, dtype=bool)) == []
+
+
+# Confidence. Two windows of 8 frames; frames 2 to 7 lie in both, frames 8 and 9 in the second alone, none reaches 10.
+
+
+def heard(first: str, second: str, certainty: float | None = None) -> LocalSpeech:
+    """Two windows of one local speaker each."""
+    speech = LocalSpeech.of(np.stack([rows(first), rows(second)]), GRID, 500)
+    if certainty is None:
+        return speech
+    return replace(speech, certainty=np.full(speech.bits.shape, round(certainty * 255), dtype=np.uint8))
+
+
+LABELS = np.array([[0], [0]])
+
+
+def test_a_turn_gets_the_share_of_windows_that_agree() -> None:
+    speech = heard("..aaaa..", "aa......")
+    (turn,) = turn_confidence([Turn(1.25, 3.25, "0")], speech, LABELS)
+    assert turn == Turn(1.25, 3.25, "0")
+    assert turn.confidence == pytest.approx((1 + 1 + 0.5 + 0.5) / 4)
+    (named,) = turn_confidence([Turn(1.25, 2.25, "a")], speech, LABELS, names=["a"])
+    assert named.confidence == 1
+
+
+def test_doubts_lower_the_confidence() -> None:
+    turn = Turn(1.25, 3.25, "0")
+    found = [
+        turn_confidence([turn], heard("..aaaa..", "aaaa....", certainty), LABELS)[0].confidence
+        for certainty in (None, 1.0, 0.6, 0.2)
+    ]
+    assert found == pytest.approx([1, 1, 0.6, 0.2])
+
+
+def test_somebody_whom_no_window_hears_has_no_confidence() -> None:
+    speech = heard("..aaaa..", "aaaa....")
+    invented = turn_confidence([Turn(1.25, 3.25, "1")], speech, LABELS)
+    assert invented[0].confidence == 0
+    assert turn_confidence([], speech, LABELS) == ()
+    with pytest.raises(InputError, match="'B' isn't the name of a column"):
+        turn_confidence([Turn(1.25, 3.25, "B")], speech, LABELS)
+
+
+def test_frames_are_as_certain_as_their_least_certain_speaker() -> None:
+    speech = heard("..aaaa..", "aa.....b".replace("b", "a"), 0.8)
+    active = np.zeros((11, 1), dtype=bool)
+    active[2:6] = True
+    scores = frame_confidence(speech, LABELS, active)
+    assert scores.resolution == 0.5
+    assert scores.scores == pytest.approx([0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.8, 0.8, 0.8, 0.0], abs=0.01)
+    other = frame_confidence(speech, np.array([[0], [1]]), np.pad(active, ((0, 0), (0, 1))))
+    assert other.scores[2:6] == pytest.approx([0.4] * 4, abs=0.01)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 6), st.integers(1, 8))
+def test_confidence_lies_between_0_and_1_whatever_the_blocks(seed: int, windows: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    samples = GRID.window + (windows - 1) * GRID.step if windows else 0
+    speech = LocalSpeech.of(rng.random((windows, GRID.frames, 3)) < 0.4, GRID, samples)
+    speech = replace(speech, certainty=rng.integers(0, 256, speech.bits.shape, dtype=np.uint8))
+    labels = rng.integers(-1, 2, (windows, 3))
+    active = reconstruct(speech, labels, 2, speakers_at_once(speech))
+    turns = frame_turns(active, GRID, end=speech.seconds)
+    scored = turn_confidence(turns, speech, labels, windows_at_once=size)
+    in_one = turn_confidence(turns, speech, labels)
+    assert [turn.confidence for turn in scored] == pytest.approx([turn.confidence for turn in in_one])
+    frames_ = frame_confidence(speech, labels, active, windows_at_once=size)
+    assert frames_ == frame_confidence(speech, labels, active)
+    assert all(0 <= score <= 1 for score in (*frames_.scores, *(turn.confidence or 0 for turn in scored)))
+    assert len(frames_.scores) == 2 * speech.seconds
+
+
+def test_frames_of_another_recording_are_refused() -> None:
+    with pytest.raises(InputError, match="in 3 frames: give it for all 11"):
+        frame_confidence(heard("aa......", "........"), LABELS, np.zeros((3, 1), dtype=bool))
