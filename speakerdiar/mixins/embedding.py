@@ -167,13 +167,12 @@ class EmbeddingMixin(ABC):
         """
         samples = _checked_samples(samples)
         first = _checked_starts(starts, len(samples))
-        vectors = np.full((len(masks), self.dimension), np.nan, dtype=np.float32)
-        for row, (start, mask) in enumerate(zip(first, masks, strict=True)):
-            borders = start + np.rint(runs(mask) * (length / len(mask))).astype(np.int64)
-            kept = np.concatenate([samples[:0], *(samples[begin:end] for begin, end in borders)])
-            if len(kept) >= self._min_samples:
-                vectors[row] = self.embed(kept)[0]
-        return vectors
+        return self._embed_pieces((_kept(samples, *row, length) for row in zip(first, masks, strict=True)), exact)
+
+    def _embed_pieces(self, pieces: Iterable[NDArray[np.float32]], exact: bool) -> NDArray[np.float32]:
+        """Embed what masks leave, pieces of audio of any lengths: (N, dimension), NaN for those that are too short."""
+        found = [self.embed(p)[0] if len(p) >= self._min_samples else np.full(self.dimension, np.nan) for p in pieces]
+        return np.asarray(found, dtype=np.float32).reshape(-1, self.dimension)
 
     def _embed_features(self, samples: NDArray[np.float32]) -> Any:
         """Compute what windows share, once for a piece of audio (n,), in inference mode; by default the samples."""
@@ -254,6 +253,12 @@ def window_power(
     """Return the mean square of each window: (N,)."""
     windows = sliding_window_view(samples, length)[np.asarray(starts, dtype=np.int64)]  # (N, length), a copy
     return np.asarray(np.einsum("nl,nl->n", windows, windows, dtype=np.float64) / length)
+
+
+def _kept(samples: NDArray[np.float32], start: int, mask: NDArray[np.bool_], length: int) -> NDArray[np.float32]:
+    """Put together what a mask leaves of the window that begins at a sample."""
+    borders = start + np.rint(runs(mask) * (length / len(mask))).astype(np.int64)
+    return np.concatenate([samples[:0], *(samples[begin:end] for begin, end in borders)])
 
 
 def _checked_samples(samples: Any) -> NDArray[np.float32]:

@@ -118,7 +118,7 @@ def _trial(model: OnnxModel, window: int, classes: int) -> NDArray[np.float32]:
     if not fits:
         raise WeightsError(
             f"{model.path} turns {shapes[0]} into {shapes[-1]}: a segmentation model turns (batch, 1, {window}) samples"
-            f" into (batch, frames, {classes}) scores; other sizes must stand in its metadata (window_size, num_classes)."
+            f" into (batch, frames, {classes}) scores; its metadata must say other sizes (window_size, num_classes)."
         )
     scores: NDArray[np.float32] = model.run({model.inputs[0].name: np.zeros((1, 1, window), dtype=np.float32)})[0]
     if scores.ndim != 3 or scores.shape[2] != classes:

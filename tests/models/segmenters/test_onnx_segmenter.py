@@ -68,5 +68,5 @@ def test_metadata_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str,
 
 
 def test_other_networks_without_metadata_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"other sizes must stand in its metadata \(window_size, num_classes\)"):
+    with pytest.raises(WeightsError, match=r"its metadata must say other sizes \(window_size, num_classes\)"):
         OnnxSegmenter(segmentation_file(tmp_path / "a.onnx", {}, classes=4))
