@@ -83,8 +83,8 @@ def _distances(
 def weighted_linkage(distances: NDArray[np.float64], weights: NDArray[np.float64], method: str) -> Tree:
     """Return the dendrogram of M weighted clusters from their distances (M, M), which are overwritten.
 
-    Every cluster keeps its nearest neighbour; a merge renews those that pointed at what was merged (Müllner,
-    arXiv:1109.2378, "generic linkage").
+    Every cluster keeps its nearest neighbour. A merge leaves those that pointed at what was merged with a distance that
+    can only be too small, and they are renewed when their turn comes (Müllner, arXiv:1109.2378, "generic linkage").
     """
     size = len(distances)
     if method in GEOMETRIC:
@@ -93,8 +93,14 @@ def weighted_linkage(distances: NDArray[np.float64], weights: NDArray[np.float64
     weights, names, tree = weights.astype(np.float64), np.arange(size), np.zeros((size - 1, 4))
     nearest = distances.argmin(axis=1)
     reach = distances[np.arange(size), nearest]
+    stale = np.zeros(size, bool)
     for step in range(size - 1):
         gone = int(reach.argmin())
+        while stale[gone]:
+            nearest[gone] = distances[gone].argmin()
+            reach[gone] = distances[gone, nearest[gone]]
+            stale[gone] = False
+            gone = int(reach.argmin())
         kept = int(nearest[gone])
         height = float(reach[gone])
         merged = _lance_williams(
@@ -107,12 +113,11 @@ def weighted_linkage(distances: NDArray[np.float64], weights: NDArray[np.float64
         distances[gone] = distances[:, gone] = np.inf
         distances[kept] = distances[:, kept] = merged
         reach[gone] = np.inf
+        stale |= (nearest == gone) | (nearest == kept)
         closer = merged < reach
-        nearest[closer], reach[closer] = kept, merged[closer]
-        stale = np.flatnonzero(((nearest == gone) | (nearest == kept)) & ~closer & np.isfinite(reach))
-        stale = np.union1d(stale, kept)
-        nearest[stale] = distances[stale].argmin(axis=1)
-        reach[stale] = distances[stale, nearest[stale]]
+        nearest[closer], reach[closer], stale[closer] = kept, merged[closer], False
+        nearest[kept] = merged.argmin()
+        reach[kept], stale[kept] = merged[nearest[kept]], False
     if method in GEOMETRIC:
         tree[:, 2] = np.sqrt(np.maximum(tree[:, 2], 0))
     return tree
