@@ -26,6 +26,7 @@ from speakerdiar.errors import WeightsError
 MAX_PICKLE = 2**25  # bytes; those of published models have some hundred thousand
 _PICKLE = "data.pkl"
 _MAX_DIMENSIONS = 16
+_MAX_SIZE = 2**40  # far below where PyTorch's own arithmetic overflows
 _ENCRYPTED = 1  # a flag of a record
 _DTYPES = {
     "torch.DoubleStorage": torch.float64,
@@ -65,6 +66,8 @@ class StoredTensor:
             return f"has {len(self.shape)} dimensions and {len(self.strides)} strides"
         if any(type(size) is not int or size < 0 for size in (self.offset, *self.shape, *self.strides)):
             return "has sizes that aren't whole numbers"
+        if max(math.prod(max(1, size) for size in self.shape), self.offset, *self.strides, 0) > _MAX_SIZE:
+            return "has sizes beyond all memory"
         count, held = math.prod(self.shape), self.storage.numbers
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         if count > held or (count and last >= held):
