@@ -97,19 +97,13 @@ def turn_confidence(
     Raises:
         InputError: labels of another shape, or a turn of somebody who isn't among the names.
     """
-    speakers = _speakers(labels)
+    speakers = int(labels.max(initial=-1)) + 1
     check_labels(speech, labels, speakers)
-    columns = _columns(turns, names)
-    first, last = _frames_of(turns, speech)
-    totals = np.zeros(len(turns))
+    columns, frames = _columns(turns, names), _frames_of(turns, speech)
     heard = columns < speakers  # others were invented: no window hears them
-    for begin, shares in _certain_shares(speech, labels, speakers, windows_at_once):
-        reached = np.cumsum(np.pad(shares, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
-        here = np.flatnonzero(heard & (first < begin + len(shares)) & (last > begin))
-        inside = np.clip(np.stack((first[here], last[here])) - begin, 0, len(shares))
-        totals[here] += reached[inside[1], columns[here]] - reached[inside[0], columns[here]]
-    means = np.clip(totals / np.maximum(last - first, 1), 0, 1).tolist()
-    return tuple(replace(turn, confidence=mean) for turn, mean in zip(turns, means, strict=True))
+    reached = _reached(frames, columns * heard, _certain_shares(speech, labels, speakers, windows_at_once))
+    means = np.clip(heard * (reached[1] - reached[0]) / np.maximum(frames[1] - frames[0], 1), 0, 1)
+    return tuple(replace(turn, confidence=mean) for turn, mean in zip(turns, means.tolist(), strict=True))
 
 
 def frame_confidence(
@@ -166,8 +160,21 @@ def _certain_shares(
     return window_means(speech, weighed, speakers + 1, windows_at_once)
 
 
-def _speakers(labels: NDArray[np.integer[Any]]) -> int:
-    return int(labels.max(initial=-1)) + 1
+def _reached(
+    frames: NDArray[np.int64], columns: NDArray[np.int64], blocks: Iterator[tuple[int, NDArray[Any]]]
+) -> NDArray[np.float64]:
+    """Return what each turn's column of the blocks sums up to before each of its two frames: (2, turns)."""
+    order = np.argsort(frames, axis=None)
+    at, column = frames.ravel()[order], np.tile(columns, 2)[order]
+    sums, total = np.zeros(len(order)), np.zeros((1, 1))
+    for first, block in blocks:
+        running = np.cumsum(np.concatenate((np.broadcast_to(total, (1, block.shape[1])), block)), axis=0)
+        here = slice(*np.searchsorted(at, (first, first + len(block) + 1)))
+        sums[here] = running[at[here] - first, column[here]]
+        total = running[-1:]
+    found = np.empty(len(order))
+    found[order] = sums
+    return found.reshape(frames.shape)
 
 
 def _columns(turns: Sequence[Turn], names: Sequence[str] | None) -> NDArray[np.int64]:
@@ -182,12 +189,12 @@ def _columns(turns: Sequence[Turn], names: Sequence[str] | None) -> NDArray[np.i
     return columns
 
 
-def _frames_of(turns: Sequence[Turn], speech: LocalSpeech) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the frames whose middles lie in each turn, one at least: first and last + 1, each (turns,)."""
+def _frames_of(turns: Sequence[Turn], speech: LocalSpeech) -> NDArray[np.int64]:
+    """Return the frames whose middles lie in each turn, one at least: first and last + 1, (2, turns)."""
     times = np.array([(turn.start, turn.end) for turn in turns]).reshape(-1, 2) - speech.grid.middle(0)
     first, last = np.ceil(times / speech.grid.frame_seconds - 1e-6).astype(np.int64).T
     first = np.clip(first, 0, max(0, total_frames(speech) - 1))
-    return first, np.clip(last, first + 1, max(total_frames(speech), 1))
+    return np.stack((first, np.clip(last, first + 1, max(total_frames(speech), 1))))
 
 
 def _blocks(

@@ -153,13 +153,11 @@ def window_means(
     Yields:
         Pairs of the first frame and float32 (frames, columns), one after the other without gaps, to the last frame.
     """
-
-    def and_one(windows: slice) -> NDArray[Any]:
-        found = values(windows)
-        return np.concatenate((found, np.ones_like(found[:, :1])), axis=1)
-
-    for first, sums in _sums(speech, and_one, columns + 1, windows_at_once):
-        yield first, sums[:, :-1] / np.maximum(sums[:, -1:], 1)
+    starts = speech.grid.first_frame(np.arange(len(speech)))
+    for first, sums in _sums(speech, values, columns, windows_at_once):
+        frames = first + np.arange(len(sums))
+        begun, over = (np.searchsorted(edges, frames, side="right") for edges in (starts, starts + speech.grid.frames))
+        yield first, sums / np.maximum(begun - over, 1).astype(np.float32)[:, None]
 
 
 def total_frames(speech: LocalSpeech) -> int:
