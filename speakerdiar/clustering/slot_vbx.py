@@ -6,6 +6,7 @@ The mixture is `vbx` without its order of time. It gives up speakers that anothe
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from speakerdiar.clustering.affinity import unit_rows
 from speakerdiar.clustering.base import Labels
+from speakerdiar.clustering.centroids import cluster_centroids
 from speakerdiar.clustering.counts import in_order_of_appearance, meet_count
 from speakerdiar.clustering.linkage import labels_of, linkage, merged_within
 from speakerdiar.clustering.micro import micro_clusters
@@ -100,7 +102,13 @@ class VbxSlots(SlotClusterer):
                 f"pyannote can't make more of them; ask for at most {len(embeddings)}, or leave out exact=True."
             )
         labels = k_means(units, target)
-        return of_labels(embeddings, labels, distinct=False, first_labels=first, features=features, fit=fit)
+        # Where fewer embeddings differ, clusters stay empty; pyannote then compares with means of nothing.
+        present, dense = np.unique(labels, return_inverse=True)
+        centroids = np.full((target, embeddings.shape[1]), np.nan)
+        centroids[present] = cluster_centroids(embeddings, dense)[0]
+        return Speakers(
+            labels=labels, centroids=centroids, distinct=False, first_labels=first, features=features, fit=fit
+        )
 
     def _micro_clusters(self, embeddings: NDArray[Any], limit: int) -> tuple[Labels, Matrix, Matrix]:
         """Return the micro-cluster of each embedding (N,), the means of their unit vectors (M, D), and sizes (M,)."""
@@ -143,7 +151,12 @@ def forced(means: Matrix, weights: Matrix, clusters: int) -> Labels:
 
 
 def k_means(vectors: NDArray[Any], clusters: int, weights: Matrix | None = None) -> Labels:
-    """Return labels (N,) by k-means with the settings of pyannote.audio."""
+    """Return labels (N,) by k-means with the settings of pyannote.audio; fewer clusters where fewer vectors differ."""
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    return np.asarray(KMeans(clusters, n_init=3, random_state=42).fit_predict(vectors, sample_weight=weights), np.int64)
+    with warnings.catch_warnings():
+        # Vectors that are equal: the caller sees how many clusters there are.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = KMeans(clusters, n_init=3, random_state=42).fit_predict(vectors, sample_weight=weights)
+    return np.asarray(labels, np.int64)

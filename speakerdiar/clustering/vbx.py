@@ -101,7 +101,10 @@ def vbx(
     for _ in range(max_iterations):
         inverse = 1 / (1 + fa / fb * gamma.sum(axis=0)[:, None] * phi)  # (17)
         alpha = fa / fb * inverse * (gamma.T @ rho)  # (16)
-        scores = fa * (rho @ alpha.T - 0.5 * (inverse + alpha**2) @ phi + constant[:, None])  # (23)
+        scores = rho @ alpha.T  # (23), in place: with many speakers of a long recording, this is what takes memory
+        scores -= 0.5 * (inverse + alpha**2) @ phi
+        scores += constant[:, None]
+        scores *= fa
         evidence, gamma, pi = forward_backward(scores, pi + floor, loop_probability)  # (24) for pi
         elbos.append(float(evidence + fb / 2 * (np.log(inverse) - inverse - alpha**2 + 1).sum()))  # (25)
         alive = (pi >= LEAST_PRIOR) | (floor > 0)
@@ -126,12 +129,14 @@ def forward_backward(scores: Matrix, pi: Matrix, loop_probability: float) -> tup
         loop_probability: below 1.
     """
     highest = scores.max(axis=1)
-    likely = np.exp(scores - highest[:, None])
-    jumps = (1 - loop_probability) * pi * likely
+    likely = scores - highest[:, None]
+    np.exp(likely, out=likely)
     if loop_probability == 0:
-        scale = jumps.sum(axis=1)
-        gamma = jumps / scale[:, None]
+        gamma = np.multiply(likely, pi, out=likely)
+        scale = gamma.sum(axis=1)
+        gamma /= scale[:, None]
         return float((np.log(scale) + highest).sum()), gamma, gamma.mean(axis=0)
+    jumps = (1 - loop_probability) * pi * likely
     stays = loop_probability * likely
     forward, scale = _forward(stays, jumps, pi * likely[0])
     stays[1:] /= scale[1:, None]
