@@ -1,11 +1,15 @@
-"""Which files of a model repository are fetched: types that can't hold code, and of those the ones a model needs."""
+"""Which files of a model repository are fetched: types that can't hold code, and of those the ones a model needs.
+
+Files of PyTorch and NumPy could hold code, which other programs run; the readers here take tensors and plain values out
+of them and run nothing. They are fetched where weights come in no other form.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Sequence
 
-WEIGHT_SUFFIXES = (".nemo", ".safetensors", ".onnx")
+WEIGHT_SUFFIXES = (".nemo", ".safetensors", ".onnx", ".bin", ".ckpt", ".pt", ".npz")
 SAFE_SUFFIXES = (*WEIGHT_SUFFIXES, ".yaml", ".json", ".md")
 
 # What weights come in, best first: files that must all be there, and those taken along where they are there.
@@ -15,6 +19,9 @@ _FORMS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("*.nemo",), (_CARD,)),
     (("config.json", "*.safetensors"), (_CARD, "*processor_config.json", "*.safetensors.index.json")),  # transformers
     (("*.onnx",), (_CARD, "config.yaml", "config.json")),
+    (("config.yaml", "segmentation/pytorch_model.bin"), (_CARD, "*/pytorch_model.bin", "*/*.npz")),  # a pipeline
+    (("pytorch_model.bin",), (_CARD, "config.yaml")),  # pyannote.audio
+    (("avg_model.pt",), (_CARD, "config.yaml")),  # WeSpeaker
 )
 
 
@@ -35,14 +42,14 @@ def wanted(names: Iterable[str], patterns: Sequence[str] = ()) -> list[str]:
     Args:
         names: all files.
         patterns: names or patterns of those to take; without any, the weights in the best form on offer (our own
-            folder, `.nemo`, transformers, ONNX) and what belongs to it.
+            folder, `.nemo`, transformers, ONNX, a pipeline's folder, PyTorch) and what belongs to it.
 
     Returns:
-        Safe names in order, among them at least one file of weights; nothing where there is none to take.
+        Safe names in order, without patterns among them at least one file of weights; nothing where there is none to
+        take.
     """
     safe = sorted(name for name in names if is_safe(name))
-    chosen = _matching(safe, patterns) if patterns else _best_form(safe)
-    return chosen if any(is_weight(name) for name in chosen) else []
+    return _matching(safe, patterns) if patterns else _best_form(safe)
 
 
 def _best_form(names: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ class ModelInfo:
         hub: `owner/name` of the repository on the Hugging Face Hub that has the weights; "" for none.
         revision: its commit, or a branch that is pinned at the first pull; "" for `main`.
         files: which of its files are fetched; by default the best form of weights on offer.
-        sha256: what the first of these files must be at that revision.
+        sha256: what these files must be at that revision, by name; plain text is the first one's.
     """
 
     home: str
@@ -50,11 +50,13 @@ class ModelInfo:
     hub: str = ""
     revision: str = ""
     files: tuple[str, ...] = ()
-    sha256: str = ""
+    sha256: str | Mapping[str, str] = ""
 
     def on_hub(self, revision: str | None = None) -> dict[str, Any]:
         """What is asked of the Hub: revision (another one than the model's own, if given), files, and their hashes."""
-        known = {self.files[0]: self.sha256} if self.sha256 and revision is None else {}
+        known = {self.files[0]: self.sha256} if isinstance(self.sha256, str) else dict(self.sha256)
+        if not self.sha256 or revision is not None:
+            known = {}
         return {"revision": revision or self.revision or None, "files": self.files, "sha256": known}
 
     def is_here(self) -> bool:
@@ -70,6 +72,14 @@ _EMBEDDED_NEEDS = "--no-deps resemblyzer==0.1.4"
 _CLUSTERING = "speakerdiar.models.diarizers.clustering:ClusteringDiarizer"
 _SORTFORMER = "speakerdiar.models.diarizers.sortformer:SortformerDiarizer"
 _STREAMING_SORTFORMER = "speakerdiar.models.diarizers.streaming_sortformer:StreamingSortformerDiarizer"
+_EEND_VC = "speakerdiar.models.diarizers.eend_vc:EendVcDiarizer"
+_COMMUNITY_1 = {
+    "config.yaml": "5ce2bfa9a938dc132cec1172592d65173cbb8f444ea1e4133f10f9391de155be",
+    "segmentation/pytorch_model.bin": "7ad24338d844fb95985486eb1a464e32d229f6d7a03c9abe60f978bacf3f816e",
+    "embedding/pytorch_model.bin": "6f10ff60898a1d185fa22e1d11e0bfa8a92efec811f11bca48cb8cafebefd929",
+    "plda/plda.npz": "9b77bcd840692710dd3496f62ecfeed8d8e5f002fd991b785079b244eab7d255",
+    "plda/xvec_transform.npz": "325f1ce8e48f7e55e9c8aa47e05d2766b7c48c4b25b8de8dd751e7a4cc5fbe8f",
+}
 
 
 # Revisions and hashes are those that public projects pin, each of them stated by two at least.
@@ -138,6 +148,39 @@ MODELS: Mapping[str, ModelInfo] = {
         files=("model.safetensors", "*.json"),
         sha256="c074d86335b3b794f8fa5edc25594558f128bdb3914d27806a3a5a2e44963cb6",
     ),
+    "pyannote/speaker-diarization-community-1": ModelInfo(
+        home=_EEND_VC,
+        about="pyannote.audio 4's pipeline: any number of speakers, overlap included; gated, so it takes a token",
+        licence="CC-BY-4.0",
+        paper="Plaquet and Bredin 2023, Interspeech; Landini et al. 2022, arXiv:2012.14952",
+        needs="speakerdiar[hub]",
+        packages=("huggingface_hub",),
+        hub="pyannote/speaker-diarization-community-1",
+        revision="3533c8cf8e369892e6b79ff1bf80f7b0286a54ee",
+        files=tuple(_COMMUNITY_1),
+        sha256=_COMMUNITY_1,
+    ),
+    "pyannote-community/speaker-diarization-community-1": ModelInfo(
+        home=_EEND_VC,
+        about="the same from a repository that asks for no token",
+        licence="CC-BY-4.0",
+        paper="Plaquet and Bredin 2023, Interspeech; Landini et al. 2022, arXiv:2012.14952",
+        needs="speakerdiar[hub]",
+        packages=("huggingface_hub",),
+        hub="pyannote-community/speaker-diarization-community-1",
+        revision="8a527374977391da736e0daaef26855d949d9685",
+        files=tuple(_COMMUNITY_1),
+    ),
+    "pyannote/speaker-diarization-3.1": ModelInfo(
+        home=_EEND_VC,
+        about="pyannote.audio 3.1's pipeline: any number of speakers, overlap included; gated, so it takes a token",
+        licence="MIT",
+        paper="Plaquet and Bredin 2023, Interspeech",
+        needs="speakerdiar[hub]",
+        packages=("huggingface_hub",),
+        hub="pyannote/speaker-diarization-3.1",
+        files=("config.yaml",),
+    ),
 }
 
 
@@ -146,9 +189,10 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> 
 
     Args:
         name: a row of MODELS (`embedded` by default, whose weights are installed with the package); the path of a
-            `.nemo` file or of a model's folder; or any `owner/name` on the Hugging Face Hub.
+            `.nemo` file, of a model's or pipeline's folder, or of a local segmentation model (`.onnx`, `.bin`); or any
+            `owner/name` on the Hugging Face Hub.
         options: arguments of the model's class, put on top of the row's own; for weights `precision`, `device`,
-            `compile`; for the Hub `token` and `revision`.
+            `compile`; for the Hub `token` and `revision`; for local segmentation `embedder`, `clusterer`, `exact`.
 
     Raises:
         UnknownModelError: there is no such row, file or folder; the message lists the rows.
@@ -177,7 +221,7 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> 
 def _load_weights(name: str, options: Mapping[str, Any]) -> SpkDiarizationMixin:
     """Load what isn't a row: a path, or a repository on the Hub."""
     near = closest(name, MODELS)
-    looks_like_weights = os.path.exists(name) or "/" in name or name.endswith(".nemo")
+    looks_like_weights = os.path.exists(name) or "/" in name or name.endswith((".nemo", ".onnx", ".bin", ".ckpt"))
     if not looks_like_weights:
         raise UnknownModelError(
             f"There is no model {name!r}.{near} Models: {', '.join(MODELS)}; or give the path of a .nemo file or of a "

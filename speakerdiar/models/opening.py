@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
-from speakerdiar.checkpoints.folder import CONFIG, read_folder
+from speakerdiar.checkpoints.config_text import parse_config
+from speakerdiar.checkpoints.folder import CONFIG, FORMAT, read_folder
 from speakerdiar.checkpoints.hub import is_repository, pull
 from speakerdiar.checkpoints.nemo import read_nemo, target_of
+from speakerdiar.checkpoints.pyannote_pipeline import is_pipeline
 from speakerdiar.errors import WeightsError
 from speakerdiar.models.pretrained import PretrainedMixin
 
@@ -27,6 +29,8 @@ OWN: Mapping[str, str] = {
 """Names in `config.yaml` of our own format, and the classes they stand for."""
 TRANSFORMERS: Mapping[str, str] = {"nemotron3_diarization": f"{_HOME}.nemotron:NemotronDiarizer"}
 """Values of `model_type` in `config.json` of a transformers folder."""
+PART_SUFFIXES = (".onnx", ".bin", ".ckpt", ".pt", ".pth", ".safetensors")
+"""Of files that hold a part of a diarizer: a local segmentation model, an embedder."""
 HUB = ("token", "revision", "licence", "files", "sha256")
 """Options of loading that only a name on the Hub needs; see `speakerdiar.checkpoints.hub.pull`."""
 SORTFORMER = "SortformerEncLabelModel"
@@ -37,7 +41,8 @@ def open_model(name_or_path: str | os.PathLike[str], **options: Any) -> SpkDiari
     """Make the diarizer that reads these weights.
 
     Args:
-        name_or_path: a `.nemo` file, a folder (our own format, or transformers'), or `owner/name` on the Hub.
+        name_or_path: a `.nemo` file, a folder (our own format, transformers', or a pyannote pipeline's), a local
+            segmentation model, or `owner/name` on the Hub.
         options: `token` and `revision` for the Hub; all others go to the model's class.
 
     Raises:
@@ -48,10 +53,21 @@ def open_model(name_or_path: str | os.PathLike[str], **options: Any) -> SpkDiari
     model_type = transformers_type(place)
     if model_type is not None:
         return _class(TRANSFORMERS, model_type, place).from_pretrained(place, **options)  # type: ignore[no-any-return]
+    if is_pipeline(place) or holds_part(place):
+        return _of_parts(place, hub.get("token"), options)
     model = open_checkpoint(read_place(place), **options)
     if hub.get("licence") and isinstance(model, PretrainedMixin):
         model.licence = model.licence or hub["licence"]
     return model
+
+
+def _of_parts(place: Path, token: str | None, options: Mapping[str, Any]) -> SpkDiarizationMixin:
+    """Make the diarizer of a pipeline's folder, or of a local segmentation model; `embedder` comes with the options."""
+    from speakerdiar.models.diarizers import eend_vc_pipeline
+
+    if is_pipeline(place):
+        return eend_vc_pipeline.open_pipeline(place, token=token, **options)
+    return eend_vc_pipeline.open_pair(place, **options)
 
 
 def open_checkpoint(checkpoint: Checkpoint, **options: Any) -> SpkDiarizationMixin:
@@ -124,6 +140,20 @@ def _class(table: Mapping[str, str], name: str, place: Path) -> Any:
         raise WeightsError(f"{place} holds the model {name!r}, and no model here reads it. Known: {', '.join(table)}.")
     module, _, cls = table[name].partition(":")
     return getattr(importlib.import_module(module), cls)
+
+
+def holds_part(place: Path) -> bool:
+    """Whether a file or folder holds weights of a part of a diarizer, not of a whole one, as far as names tell."""
+    if place.is_file():
+        return place.suffix in PART_SUFFIXES
+    if not place.is_dir() or list(place.glob("*.nemo")):
+        return False
+    config = place / CONFIG
+    if config.is_file():
+        own = parse_config(config.read_bytes()[: 2**20], str(config))
+        if own.get("format") == FORMAT:
+            return own.get("model") not in OWN
+    return any(file.suffix in PART_SUFFIXES for file in place.iterdir())
 
 
 def transformers_type(place: Path) -> str | None:

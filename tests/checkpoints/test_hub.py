@@ -190,10 +190,8 @@ def test_an_unknown_repository_or_revision_is_named(server: FakeHub) -> None:
 
 
 def test_a_repository_without_safe_weights_says_what_it_has(server: FakeHub) -> None:
-    server.add(NAME, {"pytorch_model.bin": b"boom", "config.json": b"{}"})
-    with pytest.raises(
-        WeightsError, match=r"no weights in a safe format\. It has pytorch_model\.bin, which can hold code"
-    ):
+    server.add(NAME, {"model.pkl": b"boom", "config.json": b"{}"})
+    with pytest.raises(WeightsError, match=r"no weights in a safe format\. It has model\.pkl, which can hold code"):
         hub.pull(NAME)
     server.add(NAME, FILES)
     with pytest.raises(WeightsError, match=r"that match \*\.onnx.*It offers diarizer\.nemo"):
@@ -274,7 +272,7 @@ def test_files_that_repositories_share_are_checked_and_removed_whole(
 def test_arguments_that_cannot_be_used_are_refused(server: FakeHub) -> None:
     with pytest.raises(ConfigError, match=r"'diarizer.nemo' isn't the name"):
         hub.pull("diarizer.nemo")
-    for name in ("model.bin", "*", "../../x.nemo", "/etc/x.json"):
+    for name in ("model.pkl", "*", "../../x.nemo", "/etc/x.json"):
         with pytest.raises(ConfigError, match="isn't fetched"):
             hub.pull(NAME, files=[name])
     with pytest.raises(ConfigError, match="never moves"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from speakerdiar.checkpoints.hub_files import SAFE_SUFFIXES, is_safe, is_weight, wanted
 
-CARD = ["README.md", "config.json", ".gitattributes", "model.py", "pytorch_model.bin"]
+CARD = ["README.md", "config.json", ".gitattributes", "model.py"]
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,18 @@ CARD = ["README.md", "config.json", ".gitattributes", "model.py", "pytorch_model
         (["model.safetensors"], ["README.md", "config.json", "model.safetensors"]),
         (["x.onnx"], ["README.md", "config.json", "x.onnx"]),
         (["deep/x.nemo"], []),
+        (["pytorch_model.bin"], ["README.md", "pytorch_model.bin"]),
+        (["pytorch_model.bin", "x.nemo"], ["README.md", "x.nemo"]),
+        (
+            ["config.yaml", "segmentation/pytorch_model.bin", "embedding/pytorch_model.bin", "plda/plda.npz", "x.gif"],
+            [
+                "README.md",
+                "config.yaml",
+                "embedding/pytorch_model.bin",
+                "plda/plda.npz",
+                "segmentation/pytorch_model.bin",
+            ],
+        ),
         ([], []),
     ],
 )
@@ -31,11 +43,11 @@ def test_patterns_choose_within_a_folder() -> None:
     names = ["a.nemo", "onnx/a.onnx", "onnx/b.onnx", "onnx/deep/c.onnx"]
     assert wanted(names, ["onnx/*.onnx"]) == ["onnx/a.onnx", "onnx/b.onnx"]
     assert wanted(names, ["*.onnx"]) == []
-    assert wanted(["config.json"], ["config.json"]) == []
+    assert wanted(["config.yaml", "README.md"], ["config.yaml"]) == ["config.yaml"]
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.nemo", "/a.nemo", "a/../b.nemo", "a//b.nemo", "./a.nemo", "a\\b.nemo", "a.pt", "a"]
+    "name", ["../a.nemo", "/a.nemo", "a/../b.nemo", "a//b.nemo", "./a.nemo", "a\\b.nemo", "a.pkl", "a.py", "a"]
 )
 def test_other_types_and_places_are_unsafe(name: str) -> None:
     assert not is_safe(name)

@@ -129,7 +129,8 @@ class PyannoteStages(Stages):
 
     def turns(self, active: NDArray[np.bool_], speech: LocalSpeech, params: PostProcessingParams) -> tuple[Turn, ...]:
         """From the middle of a turn's first frame to that of the first one behind it."""
-        return frame_turns(active, speech.grid, params=params, end=speech.seconds)
+        names = [str(person) for person in range(active.shape[1])]
+        return frame_turns(active, speech.grid, params=params, end=speech.seconds, names=names)
 
 
 def with_everyone(

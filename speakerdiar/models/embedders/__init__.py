@@ -5,6 +5,7 @@ Their promises stand in `speakerdiar.mixins.embedding`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,14 @@ EMBEDDERS: Mapping[str, str] = {
 }
 
 
-def make_embedder(embedder: str | EmbeddingMixin, **options: Any) -> EmbeddingMixin:
-    """Make a embedder by its name in EMBEDDERS, or pass an instance through.
+def make_embedder(embedder: str | os.PathLike[str] | EmbeddingMixin, **options: Any) -> EmbeddingMixin:
+    """Make an embedder by its name in EMBEDDERS or from weights, or pass an instance through.
+
+    Weights are a file (`.onnx`, `.nemo`, `.safetensors`, `.bin`, `.ckpt`, `.pt`), a folder with one, or `owner/name` on
+    the Hub; see `speakerdiar.models.opening_parts`.
 
     Raises:
+        WeightsError: weights that can't be read, or that are no embedder's.
         UnknownModelError: there is no embedder of that name; the message has the closest.
         ConfigError: options beside an instance, or something that is no embedder.
         UnknownOptionError: the embedder has no such option.
@@ -27,5 +32,11 @@ def make_embedder(embedder: str | EmbeddingMixin, **options: Any) -> EmbeddingMi
     from speakerdiar.mixins.embedding import EmbeddingMixin
     from speakerdiar.models.by_name import make_by_name
 
+    if not isinstance(embedder, EmbeddingMixin) and embedder not in EMBEDDERS:
+        from speakerdiar.models.opening_parts import is_weights, open_part
+
+        if is_weights(embedder):
+            made: EmbeddingMixin = open_part(embedder, "embedder", EmbeddingMixin, **options)
+            return made
     # mypy wants no abstract class for type[T]; here it only serves isinstance.
     return make_by_name(embedder, EMBEDDERS, EmbeddingMixin, "embedder", options)  # type: ignore[type-abstract]
