@@ -8,4 +8,12 @@ The steps, in the order in which they usually run:
     segments    the algebra on (start, end) arrays that `binarize` is made of
     confidence  mean score of each turn
     params      read the parameters from the YAML files that NeMo ships
+
+Models that hear a few local speakers in each of many windows have steps of their own:
+
+    powerset         classes that stand for sets of speakers
+    local_speech     who of the local speakers talks in each window
+    reconstruction   windows back to one recording: how many talk in each frame, and who
+    frame_turns      turns from frames, and how far the windows agree on them
+    speech_activity  speech, overlap and speaker changes without clustering
 """

@@ -179,13 +179,13 @@ def _reached(
 
 def _columns(turns: Sequence[Turn], names: Sequence[str] | None) -> NDArray[np.int64]:
     """Return the column that each turn was made of: (turns,)."""
-    known = None if names is None else {name: column for column, name in enumerate(names)}
+    known = {name: column for column, name in enumerate(names or ())}
     columns = np.zeros(len(turns), dtype=np.int64)
     for at, turn in enumerate(turns):
-        try:
-            columns[at] = int(turn.speaker) if known is None else known[turn.speaker]
-        except (KeyError, ValueError):
-            raise InputError(f"speaker={turn.speaker!r} isn't the name of a column: give `names`.") from None
+        numbered = names is None and turn.speaker.isdecimal()
+        if not numbered and turn.speaker not in known:
+            raise InputError(f"speaker={turn.speaker!r} isn't the name of a column: give `names`.")
+        columns[at] = int(turn.speaker) if numbered else known[turn.speaker]
     return columns
 
 

@@ -140,8 +140,12 @@ def test_somebody_whom_no_window_hears_has_no_confidence() -> None:
     invented = turn_confidence([Turn(1.25, 3.25, "1")], speech, LABELS)
     assert invented[0].confidence == 0
     assert turn_confidence([], speech, LABELS) == ()
-    with pytest.raises(InputError, match="'B' isn't the name of a column"):
-        turn_confidence([Turn(1.25, 3.25, "B")], speech, LABELS)
+
+
+@pytest.mark.parametrize(("speaker", "names"), [("B", None), ("-1", None), ("0", ["A"])])
+def test_turns_need_the_name_of_a_column(speaker: str, names: list[str] | None) -> None:
+    with pytest.raises(InputError, match=f"'{speaker}' isn't the name of a column"):
+        turn_confidence([Turn(1.25, 3.25, speaker)], heard("..aaaa..", "aaaa...."), LABELS, names=names)
 
 
 def test_frames_are_as_certain_as_their_least_certain_speaker() -> None:
