@@ -55,11 +55,11 @@ def diarize(
     from speakerdiar.cli.progress import FileProgress, fail, warn
 
     try:
-        formats = _formats(format, out)
+        formats = formats_of(format, out)
         config = with_postprocessing(DiarizeConfig(latency=latency), postprocessing)
         config.num_speakers, config.min_speakers, config.max_speakers = num_speakers, min_speakers, max_speakers
         config.validate()
-        recordings, missing = _recordings(files, channel)
+        recordings, missing = named_recordings(files, channel)
     except SpeakerdiarError as error:
         fail(error)
     for problem in missing:
@@ -72,20 +72,20 @@ def diarize(
             try:
                 result = _one(diarizer, recording, config, progress)
                 result = result.exclusive if exclusive else result
-                _write(result, formats, out, plot, stems[recording.id])
+                write_result(result, formats, out, plot, stems[recording.id])
                 results.append(result)
             except (SpeakerdiarError, OSError) as error:
                 warn(error, about=recording.path or recording.id)
             progress.finish(recording)
     asked = len(recordings) + len(missing)
     if out is None:
-        _print(results, formats[0], several=asked > 1)
+        print_results(results, formats[0], several=asked > 1)
     if not quiet:
         progress.summary(results, asked - len(results), out)
     raise typer.Exit(1 if len(results) < asked else 0)
 
 
-def _formats(names: str, out: Path | None) -> list[str]:
+def formats_of(names: str, out: Path | None) -> list[str]:
     """Return the formats asked for, checked before any work."""
     from speakerdiar.formats import format_named
 
@@ -101,7 +101,7 @@ def _formats(names: str, out: Path | None) -> list[str]:
     return wanted
 
 
-def _recordings(files: list[str], channel: str) -> tuple[list[Recording], list[str]]:
+def named_recordings(files: list[str], channel: str) -> tuple[list[Recording], list[str]]:
     """Return the recordings named, and a line for each name that stands for none."""
     from speakerdiar.cli.inputs import recordings_of, with_channel
     from speakerdiar.recording import with_unique_ids
@@ -147,7 +147,8 @@ def _one(
     return result
 
 
-def _write(result: Diarization, formats: list[str], out: Path | None, plot: bool, stem: str) -> None:
+def write_result(result: Diarization, formats: list[str], out: Path | None, plot: bool, stem: str) -> None:
+    """Write a result into a folder in each of the formats, and draw it."""
     from speakerdiar import plotting
     from speakerdiar.formats import format_named
 
@@ -176,7 +177,7 @@ def file_stems(recording_ids: list[str]) -> dict[str, str]:
     return stems
 
 
-def _print(results: list[Diarization], name: str, several: bool) -> None:
+def print_results(results: list[Diarization], name: str, several: bool) -> None:
     """Write results to standard output: text one after the other; JSON as one document, or an array of them."""
     from speakerdiar.cli.progress import fail
     from speakerdiar.formats import dumps

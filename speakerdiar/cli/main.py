@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from speakerdiar import __version__
-from speakerdiar.cli import convert, diarize, info, models, score, stream
+from speakerdiar.cli import activity, convert, diarize, embed, info, models, score, stream, verify
 
 app = typer.Typer(
     name="speakerdiar",
@@ -19,7 +19,12 @@ app = typer.Typer(
 )
 app.command("diarize")(diarize.diarize)
 app.command("stream")(stream.stream)
+app.command("vad")(activity.vad)
+app.command("overlap")(activity.overlap)
+app.command("changes")(activity.changes)
 app.command("score")(score.score)
+app.command("embed")(embed.embed)
+app.command("verify")(verify.verify)
 app.add_typer(models.app, name="models")
 app.command("convert")(convert.convert)
 app.command("info")(info.info)

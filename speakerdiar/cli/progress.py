@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,8 +14,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from speakerdiar.errors import SpeakerdiarError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from speakerdiar.annotation import Diarization
     from speakerdiar.recording import Recording
 
@@ -33,6 +33,15 @@ def fail(error: object) -> NoReturn:
     """Report a problem that ends the command."""
     warn(error)
     raise typer.Exit(2 if isinstance(error, ValueError) else 1)
+
+
+@contextmanager
+def counting(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar of recordings; yields what is called with (done, of how many)."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 class FileProgress:
