@@ -17,6 +17,54 @@ CAMPPLUS: dict[str, Any] = {"feat_dim": 80, "embedding_size": 6, "growth_rate": 
 """Arguments of 3D-Speaker's CAMPPlus."""
 
 
+def block(filters: int, kernel: int, **more: Any) -> dict[str, Any]:
+    """Return a block of NeMo's convolutional encoder, in its words."""
+    given = {"repeat": 1, "stride": [1], "dilation": [1], "dropout": 0.0, "residual": False, "separable": True, **more}
+    return {"filters": filters, "kernel": [kernel], **given}
+
+
+MEL: dict[str, Any] = {
+    "_target_": "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor",
+    "sample_rate": 16000,
+    "window_size": 0.025,
+    "window_stride": 0.01,
+    "window": "hann",
+    "n_fft": 512,
+    "frame_splicing": 1,
+    "dither": 0.00001,
+}
+ENCODER: dict[str, Any] = {
+    "_target_": "nemo.collections.asr.modules.ConvASREncoder",
+    "activation": "relu",
+    "conv_mask": True,
+}
+SQUEEZED: dict[str, Any] = {"se": True, "se_context_size": -1}
+TITANET: dict[str, Any] = {
+    "target": "nemo.collections.asr.models.label_models.EncDecSpeakerLabelModel",
+    "sample_rate": 16000,
+    "preprocessor": {**MEL, "normalize": "per_feature", "features": 80},
+    "encoder": {
+        **ENCODER,
+        "feat_in": 80,
+        "jasper": [
+            block(16, 3, **SQUEEZED),
+            block(16, 7, repeat=3, residual=True, **SQUEEZED),
+            block(24, 11, repeat=2, residual=True, **SQUEEZED),
+            block(32, 1, **SQUEEZED),
+        ],
+    },
+    "decoder": {
+        "_target_": "nemo.collections.asr.modules.SpeakerDecoder",
+        "feat_in": 32,
+        "num_classes": 5,
+        "pool_mode": "attention",
+        "emb_sizes": 6,
+    },
+    "loss": {"_target_": "nemo.collections.asr.losses.angularloss.AngularSoftmaxLoss", "scale": 30, "margin": 0.2},
+}
+"""A config of NeMo, as it stands in a `.nemo` file."""
+
+
 def drawn(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Return a tensor that its name and shape alone decide."""
     random = np.random.RandomState(zlib.crc32(name.encode()))
@@ -40,6 +88,16 @@ def drawn_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tens
 def shapes_of(weights: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of a state dict."""
     return {name: tuple(value.shape) for name, value in weights.items()}
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return a shape as text, such as 64x3; no axes give none."""
+    return "x".join(map(str, shape))
+
+
+def shape_of(text: str) -> tuple[int, ...]:
+    """Return the shape that a text says."""
+    return tuple(map(int, text.split("x"))) if text else ()
 
 
 def fingerprint(shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -64,6 +64,16 @@ class LogMel(torch.nn.Module):
         stream = MelStream(self)
         return torch.cat([stream.push(samples), stream.finish()])
 
+    def of_utterances(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return the features of rows (B, n), each an utterance by itself: (B, n // hop, n_mels)."""
+        frames = self.frames(samples.shape[1])
+        if not frames:
+            return samples.new_zeros((len(samples), 0, self.n_mels))
+        before = torch.nn.functional.pad(samples[:, :-1], (1, 0))
+        padded = torch.nn.functional.pad(samples - self.preemphasis * before, (self.reach, self.reach))
+        framed = padded.unfold(1, len(self.window), self.hop)[:, :frames]  # (B, frames, window), a view
+        return self._log_mel(framed)
+
     def emphasized(self, samples: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         """Return pre-emphasized samples (n,); `before` (1,) is the sample in front of them."""
         return samples - self.preemphasis * torch.cat([before, samples[:-1]])
@@ -119,8 +129,8 @@ class MelStream:
 
 
 def per_feature(features: torch.Tensor) -> torch.Tensor:
-    """Bring each band of features (T, n_mels) to mean 0 and standard deviation 1 (the unbiased one)."""
-    if len(features) < 2:
+    """Bring each band of features (..., T, n_mels) to mean 0 and standard deviation 1 (the unbiased one)."""
+    if features.shape[-2] < 2:
         return torch.zeros_like(features)
-    std, mean = torch.std_mean(features, dim=0)
+    std, mean = torch.std_mean(features, dim=-2, keepdim=True)
     return (features - mean) / (std + STD_GUARD)

@@ -90,6 +90,14 @@ def test_a_band_that_never_changes_is_0() -> None:
     assert not per_feature(torch.full((9, 2), -16.0)).any()
 
 
+@pytest.mark.parametrize("samples", [0, 1, 159, 160, 401, 4321])
+def test_utterances_of_a_batch_are_each_by_itself(samples: int) -> None:
+    rows = NOISE[: 3 * (len(NOISE) // 3)].reshape(3, -1).repeat(1, 3)[:, :samples]
+    found = MEL.of_utterances(rows)
+    torch.testing.assert_close(found, torch.stack([MEL(row) for row in rows]), rtol=0, atol=1e-3)
+    torch.testing.assert_close(per_feature(found), torch.stack([per_feature(row) for row in found]))
+
+
 def test_a_stream_keeps_no_more_than_a_window() -> None:
     stream = MelStream(MEL)
     for _ in range(20):

@@ -1,7 +1,7 @@
 """Speaker embedders and voice activity detectors against their authors' own code, with small drawn weights.
 
-`make_other_networks.py` ran that code and wrote what it returned. The fingerprints hold names and shapes of weights,
-so that files which these toolkits save are what is loaded here.
+`make_other_networks.py` ran that code and wrote what it returned, and the names and shapes of its state dicts: what
+these toolkits save is what is loaded here.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes_networks import drawn_weights, fingerprint, pieces, shapes_of
+from fakes_networks import TITANET, drawn_weights, fingerprint, pieces, shape_of, shape_text, shapes_of
+from nemo_files import Entry, nemo_file, saved
 from numpy.typing import NDArray
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
+from speakerdiar.checkpoints.nemo import CONFIG, WEIGHTS, read_nemo
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.models.embedders.campplus import CampPlusEmbedder
+from speakerdiar.models.embedders.titanet import TitaNetEmbedder
 from speakerdiar.nn.campplus import CampPlusNetwork, CampPlusShape
+from speakerdiar.nn.frontend import mel_filters
 
 RTOL = 1e-4
 
@@ -44,14 +48,34 @@ def check_pieces(model: EmbeddingMixin, wanted: dict[str, Any]) -> None:
     close(model.embed_windows(whole, [16077], len(part))[0], wanted["part"])
 
 
-def on_meta(network: type[torch.nn.Module], *arguments: Any) -> dict[str, tuple[int, ...]]:
+def saved_weights(wanted: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights that the toolkit computed with, by its own names."""
+    return drawn_weights({name: shape_of(text) for name, text in wanted["weights"].items()})
+
+
+def from_nemo(folder: Path, config: dict[str, Any], wanted: dict[str, Any]) -> Checkpoint:
+    """What a `.nemo` file of these weights is read as; the front end's stay those that NeMo's are."""
+    weights = {name: value for name, value in saved_weights(wanted).items() if not name.startswith("preprocessor.")}
+    weights["preprocessor.featurizer.fb"] = torch.from_numpy(mel_filters(16000, 512, 80))[None]
+    weights["preprocessor.featurizer.window"] = torch.hann_window(400, periodic=False)
+    assert {name: shape_text(tuple(value.shape)) for name, value in weights.items()} == wanted["weights"]
+    text = json.dumps(config).encode()  # JSON is YAML
+    return read_nemo(nemo_file(folder, Entry(CONFIG, text), Entry(WEIGHTS, saved(weights))))
+
+
+def on_meta(shape: CampPlusShape) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        return shapes_of(network(*arguments).state_dict())
+        return shapes_of(CampPlusNetwork(shape).state_dict())
 
 
 def test_campplus(returned: dict[str, Any]) -> None:
     wanted = returned["campplus"]
-    shapes = on_meta(CampPlusNetwork, CampPlusShape(dimension=6, growth=4, bottleneck=8, channels=8))
+    shapes = on_meta(CampPlusShape(dimension=6, growth=4, bottleneck=8, channels=8))
     assert fingerprint(shapes) == wanted["fingerprint"]
-    assert fingerprint(on_meta(CampPlusNetwork, CampPlusShape())) == wanted["published"]
+    assert fingerprint(on_meta(CampPlusShape())) == wanted["published"]
     check_pieces(CampPlusEmbedder.from_checkpoint(Checkpoint(Path("campplus.bin"), {}, drawn_weights(shapes))), wanted)
+
+
+def test_titanet(returned: dict[str, Any], tmp_path: Path) -> None:
+    model = TitaNetEmbedder.from_checkpoint(from_nemo(tmp_path, TITANET, returned["titanet"]))
+    check_pieces(model, returned["titanet"])

@@ -133,18 +133,24 @@ def own_weights(weights: Mapping[str, torch.Tensor], shape: SortformerShape, pat
     Raises:
         WeightsError: the checkpoint was trained on other mel bands than the front end gives.
     """
-    bands = weights.get("preprocessor.featurizer.fb")
-    if bands is not None:
-        bins = FRONT_END["n_fft"] // 2 + 1
-        # Half-precision files round the filters to 11 bits.
-        if bands.numel() != shape.n_mels * bins or not torch.allclose(
-            bands.float().reshape(shape.n_mels, bins),
-            torch.from_numpy(mel_filters(FRONT_END["sample_rate"], FRONT_END["n_fft"], shape.n_mels)),
-            rtol=1e-2,
-            atol=1e-5,
-        ):
-            raise WeightsError(f"{path} was trained on other mel bands than NeMo's 16 kHz ones: nothing here has them.")
+    check_mel_bands(weights, shape.n_mels, path)
     return {name: tensor for name, tensor in weights.items() if name not in UNUSED}
+
+
+def check_mel_bands(weights: Mapping[str, torch.Tensor], n_mels: int, path: object) -> None:
+    """Raise WeightsError if a NeMo checkpoint holds other mel bands than the front end gives."""
+    bands = weights.get("preprocessor.featurizer.fb")
+    if bands is None:
+        return
+    bins = FRONT_END["n_fft"] // 2 + 1
+    # Half-precision files round the filters to 11 bits.
+    if bands.numel() != n_mels * bins or not torch.allclose(
+        bands.float().reshape(n_mels, bins),
+        torch.from_numpy(mel_filters(FRONT_END["sample_rate"], FRONT_END["n_fft"], n_mels)),
+        rtol=1e-2,
+        atol=1e-5,
+    ):
+        raise WeightsError(f"{path} was trained on other mel bands than NeMo's 16 kHz ones: nothing here has them.")
 
 
 def _channels(encoder: Mapping[str, Any]) -> int:
