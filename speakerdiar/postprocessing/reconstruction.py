@@ -44,7 +44,7 @@ def speakers_at_once(
     counts = np.zeros(total_frames(speech), dtype=np.uint8)
     for first, sums in window_means(speech, counted, 1, windows_at_once):
         counts[first : first + len(sums)] = np.rint(sums[:, 0])
-    return counts if most is None else np.minimum(counts, most).astype(np.uint8)
+    return counts if most is None else np.minimum(counts, min(most, 255)).astype(np.uint8)
 
 
 def activations(

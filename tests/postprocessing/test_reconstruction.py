@@ -60,6 +60,7 @@ def test_the_count_is_the_mean_rounded_half_to_even() -> None:
     assert GRID.first_frame(1) == 2
     assert speakers_at_once(of_windows(active)).tolist() == [0, 1, 0, 2, 2, 0, 0, 0, 0]
     assert speakers_at_once(of_windows(active), most=1).tolist() == [0, 1, 0, 1, 1, 0, 0, 0, 0]
+    assert speakers_at_once(of_windows(active), most=1000).max() == 2
 
 
 def test_a_speaker_has_one_vote_a_window() -> None:
