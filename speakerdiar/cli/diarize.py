@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +35,12 @@ def diarize(
         str | None, typer.Option(help="Post-processing: the name of one of the model's presets, or a YAML file.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="Where a network runs, such as cuda; the CPU by default.")] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Embedder beside a local segmentation model: ge2e, or a file of weights.")
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="The original toolkit's numbers, window by window; slower.")
+    ] = False,
     format: Annotated[
         str, typer.Option("--format", "-f", help="Formats, with commas: rttm, json, csv, srt, vtt, textgrid, audacity.")
     ] = "rttm",
@@ -67,7 +73,7 @@ def diarize(
     stems = file_stems([recording.id for recording in recordings])
     results: list[Diarization] = []
     with FileProgress(recordings, quiet=quiet) as progress:
-        diarizer = _load(model, device, config)
+        diarizer = _load(model, config, device=device, embedder=embedder, exact=exact or None)
         for recording in recordings:
             try:
                 result = _one(diarizer, recording, config, progress)
@@ -126,13 +132,13 @@ def with_postprocessing(config: DiarizeConfig, named: str | None) -> DiarizeConf
     return config
 
 
-def _load(name: str, device: str | None, config: DiarizeConfig) -> SpkDiarizationMixin:
-    """Load the model, and hold the options that are its own against it before any recording is read."""
+def _load(name: str, config: DiarizeConfig, **options: Any) -> SpkDiarizationMixin:
+    """Load the model with the options that aren't None; hold those that are its own against it before any audio."""
     from speakerdiar.cli.progress import fail
     from speakerdiar.models import load_model
 
     try:
-        diarizer = load_model(name, **({} if device is None else {"device": device}))
+        diarizer = load_model(name, **{option: value for option, value in options.items() if value is not None})
         diarizer.check_options(config)
         return diarizer
     except SpeakerdiarError as error:

@@ -73,16 +73,14 @@ class FileProgress:
         self._progress.stop()
 
     def hook(self, recording: Recording) -> Callable[[str, Any, float, float | None], None]:
-        """Return the hook that shows how far a recording is: stages follow one another in equal parts of the bar."""
+        """Return the hook that shows how far a recording is: each stage has an equal part in the bar."""
         seconds = self._seconds.get(recording.id, 0.0)
-        stages: list[str] = []
+        shares: dict[str, float] = {}
 
         def tell(stage: str, artifact: Any, done: float, total: float | None) -> None:
-            if stage not in stages:
-                stages.append(stage)
-            share = min(1.0, done / max(total or seconds, 1e-9))
+            shares[stage] = min(1.0, done / max(total or seconds, 1e-9))
             of = 1 if stage in ALONE else STAGES
-            part = (len(stages) - 1 + share) / max(len(stages), of)
+            part = sum(shares.values()) / max(len(shares), of)
             self._progress.update(self._task, completed=self._done + part * seconds, description=recording.id)
 
         return tell
