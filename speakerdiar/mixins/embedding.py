@@ -37,6 +37,9 @@ class EmbeddingMixin(ABC):
     """Windows of a batch."""
     plda_name: str = ""
     """File in `speakerdiar.models.weights` of a PLDA trained on these vectors; "" where there is none."""
+    slot_threshold: float | None = None
+    """Distance (centroid linkage of unit vectors, Euclidean) up to which vectors of local speakers are one person's;
+    None where it isn't known."""
 
     @property
     @abstractmethod
@@ -150,7 +153,7 @@ class EmbeddingMixin(ABC):
     ) -> NDArray[np.float32]:
         """Embed what masks leave of windows, cut from one piece of audio: one speaker of each window.
 
-        Models that pool frames override this; by default, what a mask leaves is put together and embedded as one.
+        By default, what a mask leaves is put together and embedded as one; models that pool frames do it otherwise.
 
         Args:
             samples: (n,) mono, at `sample_rate`.
@@ -163,11 +166,26 @@ class EmbeddingMixin(ABC):
             Vectors float32, (N, dimension); NaN where a mask leaves less than the model takes.
 
         Raises:
-            InputError: samples of another shape or not finite, a start outside the audio.
+            InputError: samples or masks of another shape or not finite, a start outside the audio.
+            ConfigError: windows that are too short.
         """
         samples = _checked_samples(samples)
         first = _checked_starts(starts, len(samples))
-        return self._embed_pieces((_kept(samples, *row, length) for row in zip(first, masks, strict=True)), exact)
+        kept = np.asarray(masks, dtype=bool)
+        if kept.ndim != 2 or len(kept) != len(first) or not kept.shape[1]:
+            raise InputError(f"Masks of shape {kept.shape} for {len(first)} windows: give (windows, frames).")
+        return self._embed_masked(samples, first, self._checked_length(length), kept, exact)
+
+    def _embed_masked(
+        self,
+        samples: NDArray[np.float32],
+        starts: NDArray[np.int64],
+        length: int,
+        masks: NDArray[np.bool_],
+        exact: bool,
+    ) -> NDArray[np.float32]:
+        """Do what `embed_masks` says, with arguments that were checked; models that pool frames do it otherwise."""
+        return self._embed_pieces((_kept(samples, *row, length) for row in zip(starts, masks, strict=True)), exact)
 
     def _embed_pieces(self, pieces: Iterable[NDArray[np.float32]], exact: bool) -> NDArray[np.float32]:
         """Embed what masks leave, pieces of audio of any lengths: (N, dimension), NaN for those that are too short."""

@@ -180,7 +180,7 @@ class SpeakerResNet(nn.Module):
         return embeddings
 
     def forward(self, features: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """Embed features (B, T, mel_bins), T 9 or more: (B, dimension); for weights (B, S, F): (B, S, dimension)."""
+        """Embed features (B, T, mel_bins): (B, dimension); for weights (B, S, F): (B, S, dimension)."""
         frames = self.trunk(features)
         return self.project(statistics(frames) if weights is None else weighted_statistics(frames, weights))
 

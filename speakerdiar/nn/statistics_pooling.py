@@ -15,8 +15,9 @@ RUNS_AT_ONCE = 256
 
 
 def statistics(frames: torch.Tensor) -> torch.Tensor:
-    """Return mean and deviation (by one frame less) of frames (B, T, C), T 2 or more: (B, 2 C)."""
-    return torch.cat([frames.mean(dim=1), frames.std(dim=1)], dim=1)
+    """Return mean and deviation (by one frame less; 0 of a single one) of frames (B, T, C): (B, 2 C)."""
+    deviations = frames.std(dim=1) if frames.shape[1] > 1 else torch.zeros_like(frames[:, 0])
+    return torch.cat([frames.mean(dim=1), deviations], dim=1)
 
 
 def weighted_statistics(frames: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
