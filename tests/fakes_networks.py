@@ -64,6 +64,52 @@ TITANET: dict[str, Any] = {
 }
 """A config of NeMo, as it stands in a `.nemo` file."""
 
+FRAME_MARBLENET: dict[str, Any] = {
+    "target": "nemo.collections.asr.models.classification_models.EncDecFrameClassificationModel",
+    "sample_rate": 16000,
+    "labels": ["0", "1"],
+    "preprocessor": {**MEL, "normalize": "None", "features": 80, "pad_to": 2},
+    "encoder": {
+        **ENCODER,
+        "feat_in": 80,
+        "jasper": [
+            block(12, 11, stride=[2]),
+            block(8, 13, repeat=2, residual=True),
+            block(8, 15, repeat=2, residual=True),
+            block(12, 29, dilation=[2]),
+            block(12, 1, separable=False),
+        ],
+    },
+    "decoder": {
+        "_target_": "nemo.collections.common.parts.MultiLayerPerceptron",
+        "hidden_size": 12,
+        "num_classes": 2,
+        "num_layers": 1,
+        "activation": "relu",
+        "log_softmax": False,
+    },
+}
+WINDOW_MARBLENET: dict[str, Any] = {
+    **FRAME_MARBLENET,
+    "target": "nemo.collections.asr.models.classification_models.EncDecClassificationModel",
+    "labels": ["background", "speech"],
+    "preprocessor": {**MEL, "normalize": "None", "features": 80},
+    "encoder": {
+        **FRAME_MARBLENET["encoder"],
+        "jasper": [block(12, 11), *FRAME_MARBLENET["encoder"]["jasper"][1:]],
+    },
+    "decoder": {
+        "_target_": "nemo.collections.asr.modules.ConvASRDecoderClassification",
+        "feat_in": 12,
+        "num_classes": 2,
+        "return_logits": True,
+        "pooling_type": "avg",
+    },
+}
+
+CLASSIFIERS = ("decoder.layer", "decoder.decoder_layers")
+"""Names of weights that are drawn small: certain scores would hide what differs."""
+
 
 def drawn(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Return a tensor that its name and shape alone decide."""
@@ -71,7 +117,7 @@ def drawn(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     if name.endswith("num_batches_tracked"):
         return torch.tensor(0)
     if len(shape) > 1:
-        bound = np.sqrt(6 / np.prod(shape[1:]))
+        bound = np.sqrt(6 / np.prod(shape[1:])) * (0.02 if name.startswith(CLASSIFIERS) else 1)
         values = random.uniform(-bound, bound, shape)
     elif name.endswith(("running_var", "weight")):
         values = random.uniform(0.5, 1.5, shape)

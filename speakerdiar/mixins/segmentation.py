@@ -86,7 +86,7 @@ class SegmentationMixin(ABC):
             InputError: a block isn't a vector of finite numbers.
         """
         state = None
-        for samples in regrouped(map(_checked, blocks), self.block_samples):
+        for samples in regrouped(map(checked_block, blocks), self.block_samples):
             with inference_state(self):
                 scores, state = self._segment_block(samples, state)
             yield self._checked_scores(scores, samples)
@@ -104,7 +104,7 @@ class SegmentationMixin(ABC):
         Raises:
             InputError: samples of another shape or not finite.
         """
-        heard = _checked(samples)
+        heard = checked_block(samples)
         if not len(heard):
             return np.zeros((0, len(self.classes)), dtype=np.float32), state
         with inference_state(self):
@@ -154,7 +154,12 @@ def regrouped(blocks: Iterable[NDArray[np.float32]], length: int) -> Iterator[ND
         yield np.concatenate(parts)
 
 
-def _checked(block: Any) -> NDArray[np.float32]:
+def checked_block(block: Any) -> NDArray[np.float32]:
+    """Return a block of samples as float32, (n,).
+
+    Raises:
+        InputError: it isn't a vector of finite numbers.
+    """
     samples = np.asarray(block, dtype=np.float32)
     if samples.ndim != 1:
         raise InputError(f"A block of samples has shape {samples.shape}: give mono samples (n,).")

@@ -12,10 +12,13 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / "data" / "other_networks.json"
@@ -46,21 +49,59 @@ def campplus() -> dict[str, Any]:
 
 
 def nemo() -> dict[str, Any]:
-    """NeMo's TitaNet, by the model's own forward."""
+    """NeMo's networks, by the models' own forward."""
     models = importlib.import_module("nemo.collections.asr.models")
     dict_config = importlib.import_module("omegaconf").DictConfig
-    return {"titanet": speaker_model(models.EncDecSpeakerLabelModel(cfg=dict_config(fakes.TITANET)))}
+    framewise = models.EncDecFrameClassificationModel(cfg=dict_config(fakes.FRAME_MARBLENET))
+    windowed = models.EncDecClassificationModel(cfg=dict_config(fakes.WINDOW_MARBLENET))
+    return {
+        "titanet": speaker_model(models.EncDecSpeakerLabelModel(cfg=dict_config(fakes.TITANET))),
+        "frame_marblenet": vad_model(framewise, lambda samples: frames_of(framewise, samples)),
+        "window_marblenet": vad_model(windowed, lambda samples: windows_of(windowed, samples)),
+    }
+
+
+def nemo_weights(model: Any) -> dict[str, Any]:
+    """Draw the weights of a model; return their names and shapes."""
+    return {"weights": {name: fakes.shape_text(shape) for name, shape in drawn_into(model).items()}}
 
 
 def speaker_model(model: Any) -> dict[str, Any]:
     """Embeddings of one of NeMo's speaker models."""
-    shapes = drawn_into(model)
-    found: dict[str, Any] = {"weights": {name: fakes.shape_text(shape) for name, shape in shapes.items()}}
+    found = nemo_weights(model)
     for name, samples in fakes.pieces().items():
-        signal = torch.from_numpy(samples)[None]
-        _, vectors = model(input_signal=signal, input_signal_length=torch.tensor([signal.shape[1]]))
-        found[name] = vectors[0].tolist()
+        found[name] = forward(model, samples[None])[1][0].tolist()
     return found
+
+
+def vad_model(model: Any, score: Callable[[NDArray[np.float32]], torch.Tensor]) -> dict[str, Any]:
+    """Every seventh score of one of NeMo's voice activity detectors."""
+    found = nemo_weights(model)
+    for name, samples in fakes.pieces().items():
+        scores = score(samples)
+        found[name], found[f"{name}_frames"] = scores[::7].tolist(), len(scores)
+    return found
+
+
+def frames_of(model: Any, samples: NDArray[np.float32]) -> torch.Tensor:
+    """Scores of all frames that aren't padding, as `generate_vad_frame_pred` computes them."""
+    frames = -(-(len(samples) // 160) // 2)
+    scores: torch.Tensor = torch.softmax(forward(model, samples[None]), dim=-1)[0, :frames, 1]
+    return scores
+
+
+def windows_of(model: Any, samples: NDArray[np.float32]) -> torch.Tensor:
+    """Scores of windows of 0.63 s every 10 ms, cut as `_vad_frame_seq_collate_fn` cuts them."""
+    length = int(16000 * 0.63)
+    padded = np.concatenate([np.zeros(length // 2), samples, np.zeros(length - length // 2)]).astype(np.float32)
+    windows = np.stack([padded[first : first + length] for first in range(0, len(samples) // 160 * 160, 160)])
+    scores: torch.Tensor = torch.softmax(forward(model, windows), dim=-1)[:, 1]
+    return scores
+
+
+def forward(model: Any, rows: NDArray[np.float32]) -> Any:
+    """What a model returns for rows of samples."""
+    return model(input_signal=torch.from_numpy(rows), input_signal_length=torch.tensor([rows.shape[1]] * len(rows)))
 
 
 TOOLKITS = {"campplus": campplus, "nemo": nemo}

@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes_networks import TITANET, drawn_weights, fingerprint, pieces, shape_of, shape_text, shapes_of
+from fakes_networks import (
+    FRAME_MARBLENET,
+    TITANET,
+    WINDOW_MARBLENET,
+    drawn_weights,
+    fingerprint,
+    pieces,
+    shape_of,
+    shape_text,
+    shapes_of,
+)
 from nemo_files import Entry, nemo_file, saved
 from numpy.typing import NDArray
 
@@ -22,6 +32,7 @@ from speakerdiar.checkpoints.nemo import CONFIG, WEIGHTS, read_nemo
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.models.embedders.campplus import CampPlusEmbedder
 from speakerdiar.models.embedders.titanet import TitaNetEmbedder
+from speakerdiar.models.segmenters.marblenet import MarbleNetVad
 from speakerdiar.nn.campplus import CampPlusNetwork, CampPlusShape
 from speakerdiar.nn.frontend import mel_filters
 
@@ -79,3 +90,13 @@ def test_campplus(returned: dict[str, Any]) -> None:
 def test_titanet(returned: dict[str, Any], tmp_path: Path) -> None:
     model = TitaNetEmbedder.from_checkpoint(from_nemo(tmp_path, TITANET, returned["titanet"]))
     check_pieces(model, returned["titanet"])
+
+
+@pytest.mark.parametrize(("name", "config"), [("frame", FRAME_MARBLENET), ("window", WINDOW_MARBLENET)])
+def test_marblenet(returned: dict[str, Any], tmp_path: Path, name: str, config: dict[str, Any]) -> None:
+    wanted = returned[f"{name}_marblenet"]
+    model = MarbleNetVad.from_checkpoint(from_nemo(tmp_path, config, wanted))
+    for piece, samples in pieces().items():
+        scores = model.segment((samples, 16000)).data[:, 0]
+        assert scores.std() > 0.01
+        close(scores[: wanted[f"{piece}_frames"]][::7], wanted[piece])
