@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from speakerdiar.checkpoints.limits import ArchiveLimits
 from speakerdiar.checkpoints.onnx import open_onnx
 from speakerdiar.errors import WeightsError
+from speakerdiar.frames import runs
 from speakerdiar.mixins.embedding import SILENCE_POWER, EmbeddingMixin
 from speakerdiar.models.embedders.onnx_front_ends import front_end_of
 
@@ -56,6 +57,7 @@ class OnnxEmbedder(EmbeddingMixin):
     ) -> None:
         self.model = open_onnx(path, threads=threads, device=device, limits=limits)
         self.front_end = front_end_of(self.model, frontend)
+        self._as_sherpa = frontend == "sherpa"
         self._bands_first = len(self.model.inputs) == 2  # NeMo's: bands x frames, and a length beside them
         self._output = self._find_output()
         self._dimension = self._trial()
@@ -83,6 +85,20 @@ class OnnxEmbedder(EmbeddingMixin):
     def _embed_batch(self, features: Any, starts: NDArray[np.int64], length: int) -> NDArray[np.float32]:
         windows = np.stack([features[start : start + length] for start in starts])
         return self.model.run_rows(self._feeds(windows))[self._output]
+
+    def _embed_masked(
+        self,
+        samples: NDArray[np.float32],
+        starts: NDArray[np.int64],
+        length: int,
+        masks: NDArray[np.bool_],
+        exact: bool,
+    ) -> NDArray[np.float32]:
+        if not self._as_sherpa:
+            return super()._embed_masked(samples, starts, length, masks, exact)
+        borders = (_sherpa_borders(start, mask, length) for start, mask in zip(starts, masks, strict=True))
+        pieces = (np.concatenate([samples[:0], *(samples[first:last] for first, last in some)]) for some in borders)
+        return self._embed_pieces(pieces, exact)
 
     def _embed_pieces(self, pieces: Iterable[NDArray[np.float32]], exact: bool) -> NDArray[np.float32]:
         least = self.front_end.least_samples if exact else max(self._min_samples, self.front_end.least_samples)
@@ -135,3 +151,12 @@ class OnnxEmbedder(EmbeddingMixin):
         if vector.ndim != 2:
             raise WeightsError(f"{self.model.path} gives {vector.shape} for one window: an embedder gives (1, size).")
         return int(vector.shape[1])
+
+
+def _sherpa_borders(start: int, mask: NDArray[np.bool_], length: int) -> NDArray[np.int64]:
+    """First samples and those behind the last, (runs, 2), of what a mask leaves of a window, as sherpa-onnx has them.
+
+    Single precision and all: a sample more or less moves every frame behind it.
+    """
+    parts = np.float32(runs(mask)) / np.float32(len(mask)) * np.float32(length)
+    return np.asarray(parts + np.float32(start), dtype=np.int64)
