@@ -107,9 +107,9 @@ class Plda:
         for name, keys in PYANNOTE_FILES.items():
             path = os.path.join(folder, name)
             try:
-                with np.load(path, allow_pickle=False) as stored:
+                with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                     arrays |= {key: stored[key].astype(np.float64) for key in keys}
-            except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
                 raise WeightsError(
                     f"{path}: no {', '.join(keys)} can be read from there ({error}); fetch the folder plda of the "
                     "pipeline again."

@@ -112,6 +112,45 @@ def test_what_is_no_plda_is_refused(tmp_path: Path) -> None:
             Plda.load(path)
 
 
+def write_folder(folder: Path, **arrays: NDArray[Any]) -> Path:
+    """Write a folder as pyannote.audio 4 keeps a PLDA of 5 dimensions and 3 features, with these arrays in it."""
+    draw = np.random.default_rng(0)
+    shapes = {"mean1": (5,), "lda": (5, 3), "mean2": (3,), "mu": (3,), "tr": (3, 3), "psi": (3,)}
+    stored = {name: abs(draw.normal(size=shape)) for name, shape in shapes.items()} | arrays
+    folder.mkdir()
+    np.savez(folder / "xvec_transform.npz", **{name: stored[name] for name in ("mean1", "mean2", "lda")})
+    np.savez(folder / "plda.npz", **{name: stored[name] for name in ("mu", "tr", "psi")})
+    return folder
+
+
+def test_a_folder_of_pyannote(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "plda")
+    plda = Plda.from_pyannote(folder)
+    expected = Plda.from_kaldi(**np.load(folder / "xvec_transform.npz"), **np.load(folder / "plda.npz"))
+    vectors = np.random.default_rng(1).normal(size=(4, 5))
+    np.testing.assert_array_equal(plda.project(vectors), expected.project(vectors))
+    np.testing.assert_array_equal(Plda.from_pyannote(str(folder)).phi, expected.phi)
+
+
+def test_a_folder_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"xvec_transform\.npz: no mean1, lda, mean2 can be read"):
+        Plda.from_pyannote(tmp_path / "absent")
+    for name, lda in {"rows": np.ones((4, 3)), "flat": np.ones(5)}.items():
+        with pytest.raises(WeightsError, match=f"{name}: no PLDA has arrays of these shapes: .* psi "):
+            Plda.from_pyannote(write_folder(tmp_path / name, lda=lda))
+    for name, psi in {"number": np.array(1.0), "many": np.ones(4), "negative": -np.ones(3)}.items():
+        with pytest.raises(WeightsError, match=f"{name}: no PLDA has arrays of these shapes: .* psi "):
+            Plda.from_pyannote(write_folder(tmp_path / name, psi=psi))
+    for name, psi in {"pickled": np.array([{}], dtype=object), "text": np.array(["a"])}.items():
+        with pytest.raises(WeightsError, match=r"plda\.npz: no mu, tr, psi can be read"):
+            Plda.from_pyannote(write_folder(tmp_path / name, psi=psi))
+    broken = write_folder(tmp_path / "broken")
+    for content in (b"", b"no archive", (broken / "plda.npz").read_bytes()[:200]):
+        (broken / "plda.npz").write_bytes(content)
+        with pytest.raises(WeightsError, match=r"plda\.npz: no mu, tr, psi can be read"):
+            Plda.from_pyannote(broken)
+
+
 def test_sizes_must_fit() -> None:
     good = train_plda(*voices(5, 20, 6), dimension=3)
     with pytest.raises(ConfigError, match=r"shape \(2, 5\): this PLDA was trained for 6"):

@@ -102,6 +102,22 @@ def test_the_fit_merges_what_one_speaker_explains(loop: float) -> None:
     assert not found.responsibilities[:, found.priors == 0].any()
 
 
+def test_a_floor_of_priors_keeps_every_speaker() -> None:
+    features, plda, _, cut = split_speakers()
+    options: dict[str, Any] = {"fa": 0.2, "fb": 3.0, "loop_probability": 0.0, "max_iterations": 8}
+    kept = vbx(features, plda.phi, smoothed(cut), floor=0.01, **options)
+    # One iteration more by hand: from these responsibilities, and priors raised by the floor.
+    gamma = kept.responsibilities
+    inverse = 1 / (1 + 0.2 / 3 * gamma.sum(axis=0)[:, None] * plda.phi)
+    alpha = 0.2 / 3 * inverse * (gamma.T @ (features * np.sqrt(plda.phi)))
+    scores = 0.2 * (features * np.sqrt(plda.phi) @ alpha.T - 0.5 * (inverse + alpha**2) @ plda.phi)
+    likely = np.exp(scores - scores.max(axis=1, keepdims=True)) * (kept.priors + 0.01)
+    again = vbx(features, plda.phi, gamma, floor=0.01, priors=kept.priors, **options | {"max_iterations": 1})
+    np.testing.assert_allclose(again.responsibilities, likely / likely.sum(axis=1, keepdims=True))
+    assert (again.priors > 0).all()
+    assert (vbx(features, plda.phi, smoothed(cut), **options).priors == 0).any()
+
+
 @pytest.mark.parametrize("loop", [0.0, 0.8])
 def test_the_bound_grows(loop: float) -> None:
     features, plda, _, cut = split_speakers(noise=1.0)
