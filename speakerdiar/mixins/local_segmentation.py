@@ -76,7 +76,8 @@ class LocalSegmentationMixin(ABC):
         scores = np.zeros((len(given), self.grid.frames, classes), dtype=np.float32)
         with inference_state(self):
             for first in range(0, len(given), self.windows_at_once):
-                batch = given[first : first + self.windows_at_once]
+                # A copy: windows may be a view of overlapping samples that nobody may write to.
+                batch = np.array(given[first : first + self.windows_at_once])
                 found = self._score_batch(batch)
                 if found.shape != (len(batch), *scores.shape[1:]):
                     raise ModelError(f"{type(self).__name__} gave {found.shape} for {len(batch)} windows.")
