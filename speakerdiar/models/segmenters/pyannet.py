@@ -127,7 +127,7 @@ class PyannetSegmenter(torch.nn.Module, LocalSegmentationMixin):
         }
 
     def _score_batch(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        samples = torch.from_numpy(windows)
+        samples = torch.from_numpy(windows.copy())  # torch takes neither reversed nor read-only views
         device = self.network.classifier.weight.device
         if device.type == "cpu":
             rows = max(1, min(ROWS, -(-len(windows) // torch.get_num_threads())))
