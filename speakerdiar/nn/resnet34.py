@@ -165,11 +165,23 @@ class SpeakerResNet(nn.Module):
 
     def trunk(self, features: torch.Tensor) -> torch.Tensor:
         """Return the network frames of features (B, T, mel_bins): float32, (B, ceil(T / 8), frame_size)."""
+        return self.last_stage(self.first_stages(features))
+
+    def first_stages(self, features: torch.Tensor) -> torch.Tensor:
+        """Return what the last stage sees of features (B, T, mel_bins): (B, C, mel_bins / 4, ceil(T / 4))."""
         images: torch.Tensor = features.transpose(1, 2)[:, None].to(self.conv1.weight.dtype)
         images = self.bn1(self.conv1(images)).relu_()
-        for stage in range(1, STAGES + 1):
+        for stage in range(1, STAGES):
             images = self.get_submodule(f"layer{stage}")(images)
-        return images.permute(0, 3, 1, 2).flatten(2).float()  # channels before bands
+        return images
+
+    def last_stage(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the network frames of what `first_stages` gave, of every other column: float32, (B, T, frame_size).
+
+        Without its first column, the frames between the others come out: those of audio that begins 4 frames later.
+        """
+        found: torch.Tensor = self.get_submodule(f"layer{STAGES}")(images)
+        return found.permute(0, 3, 1, 2).flatten(2).float()  # channels before bands
 
     def project(self, pooled: torch.Tensor) -> torch.Tensor:
         """Return the embeddings of statistics (..., 2 frame_size): (..., dimension)."""

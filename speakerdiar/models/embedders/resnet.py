@@ -26,8 +26,8 @@ LEAST_FRAMES = 2
 """Network frames that have a deviation."""
 TILE = 256
 """Network frames, 20 s, that go through the network at once."""
-FRAMES_AT_ONCE = 8 * TILE
-"""Network frames, 164 s, whose prefix sums are held at a time (84 MB)."""
+FRAMES_AT_ONCE = 4 * TILE
+"""Network frames, 82 s, that are kept at a time; their prefix sums take 48 MB."""
 HYPER_PARAMETERS: Mapping[str, str] = {
     "num_mel_bins": "mel_bins",
     "frame_length": "frame_length",
@@ -51,9 +51,10 @@ class WespeakerEmbedder(UtteranceEmbedder):
     """A residual network (Wang et al. 2023, WeSpeaker): 256 numbers for a voice, good with masks.
 
     Its frames can be pooled for each speaker of a window after the network ran, so that `embed_masks` runs it once over
-    the audio, however many windows and speakers there are. A window then differs from the same window cut out in what
-    its first and last frames see, and in the mean that its features lose, which is that of as much audio around each
-    frame. With `exact=True` each window goes through the network by itself, and vectors are pyannote.audio's.
+    the audio, however many windows and speakers there are. A window, moved to the nearest 40 ms, then differs from the
+    same window cut out in what its first and last frames see, and in the mean that its features lose: that of all
+    windows around a frame. With `exact=True` each window goes through the network by itself, and vectors are
+    pyannote.audio's.
 
     Args:
         network: with its weights.
@@ -134,43 +135,65 @@ class WespeakerEmbedder(UtteranceEmbedder):
     def _pooled(
         self, samples: NDArray[np.float32], starts: NDArray[np.int64], length: int, masks: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Run the network once over what masks keep of the audio, and pool its frames for each mask."""
-        front, network = self.frontend, self.network
-        total, width = (network.frames(front.fbank.frames(count)) for count in (len(samples), length))
-        kept = MaskRuns.of(starts, length, masks, front.options.shift * REDUCTION, width, total)
-        radius = front.fbank.frames(length) // 2 if front.radius is None else front.radius
+        """Run the network once over what masks keep of the audio, and pool its frames for each mask.
+
+        The last stage runs twice, for windows that begin on a network frame and for those that begin between two.
+        """
+        half = self.frontend.options.shift * REDUCTION // 2
+        phases = (starts + half // 2) // half % 2
+        total, width = (self.network.frames(self.frontend.fbank.frames(count)) for count in (len(samples), length))
+        rows = {phase: np.flatnonzero(phases == phase) for phase in np.unique(phases).tolist()}
+        kept = {
+            phase: MaskRuns.of(starts[mine] - phase * half, length, masks[mine], 2 * half, width, total - phase)
+            for phase, mine in rows.items()
+        }
         vectors = np.full((len(masks), self.dimension), np.nan, dtype=np.float32)
-        frames = next(network.parameters()).new_zeros((0, network.shape.frame_size), dtype=torch.float32)
+        weight = self.network.seg_1.weight
+        before = {phase: weight.new_zeros((0, self.network.shape.frame_size)) for phase in kept}
         for first in range(0, total, FRAMES_AT_ONCE):
             last = min(first + FRAMES_AT_ONCE, total)
-            frames = torch.cat([frames[-width:], self._frames(samples, kept.needed(first, last), first, radius)])
-            done = (kept.ends > first) & (kept.ends <= last) & (kept.frames >= LEAST_FRAMES)
-            rows = np.flatnonzero(done)
-            if len(rows):
-                runs, row_of = kept.only(rows)
-                spans = torch.from_numpy(runs - (last - len(frames))).to(frames.device)
-                pooled = PrefixSums(frames).statistics(spans, torch.from_numpy(row_of).to(frames.device), len(rows))
-                vectors[rows] = network.project(pooled).cpu().numpy()
+            for phase, new in self._frames(samples, kept, first, last, self.frontend.fbank.frames(length)).items():
+                frames = torch.cat([before[phase][-width:], new])
+                done, found = self._finished(kept[phase], frames, first, last)
+                vectors[rows[phase][done]] = found
+                before[phase] = frames
         return vectors
 
-    def _frames(self, samples: NDArray[np.float32], needed: NDArray[np.bool_], first: int, radius: int) -> torch.Tensor:
-        """Return network frames from `first` on, (T, frame_size); 0 where they aren't needed."""
-        halo = -(-self.network.shape.reach // REDUCTION)
-        weight = next(self.network.parameters())
-        frames = weight.new_zeros((len(needed), self.network.shape.frame_size), dtype=torch.float32)
-        covered = tiles(needed, TILE, 2 * halo)
+    def _finished(
+        self, kept: MaskRuns, frames: torch.Tensor, first: int, last: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Embed the masks that end behind `first`, up to `last`, where `frames` ends: which, and (n, dimension)."""
+        done = (kept.ends > first) & (kept.ends <= last) & (kept.frames >= LEAST_FRAMES)
+        rows = np.flatnonzero(done)
+        if not len(rows):
+            return rows, np.zeros((0, self.dimension), dtype=np.float32)
+        runs, row_of = kept.only(rows)
+        spans = torch.from_numpy(runs - (last - len(frames))).to(frames.device)
+        pooled = PrefixSums(frames).statistics(spans, torch.from_numpy(row_of).to(frames.device), len(rows))
+        return rows, self.network.project(pooled).cpu().numpy()
+
+    def _frames(
+        self, samples: NDArray[np.float32], kept: dict[int, MaskRuns], first: int, last: int, width: int
+    ) -> dict[int, torch.Tensor]:
+        """Return network frames from `first` to `last` in each phase, (T, frame_size); 0 where they aren't needed."""
+        halo = 1 + -(-self.network.shape.reach // REDUCTION)
+        weight = self.network.seg_1.weight
+        frames = {phase: weight.new_zeros((last - first, self.network.shape.frame_size)) for phase in kept}
+        covered = tiles(np.any([runs.needed(first, last) for runs in kept.values()], axis=0), TILE, 2 * halo)
         if not covered:
             return frames
         begin = REDUCTION * max(0, first + covered[0][0] - halo)
         end = REDUCTION * (first + covered[-1][1] + halo)
-        features = self.frontend.part(samples, begin, end, radius, weight.device)  # (T', mel_bins)
+        features = self.frontend.part(samples, begin, end, width, weight.device)  # (T', mel_bins)
 
         def run(tile: tuple[int, int]) -> None:
             start = max(0, first + tile[0] - halo)
             inputs = features[start * REDUCTION - begin : (first + tile[1] + halo) * REDUCTION - begin]
-            outputs = self.network.trunk(inputs[None])[0]
+            images = self.network.first_stages(inputs[None])
             skipped = first + tile[0] - start
-            frames[tile[0] : tile[1]] = outputs[skipped : skipped + tile[1] - tile[0]]
+            for phase, place in frames.items():
+                found = self.network.last_stage(images[..., phase:])[0, skipped : skipped + tile[1] - tile[0]]
+                place[tile[0] : tile[0] + len(found)] = found  # the last frame has none behind it
 
         map_over_threads(run, covered)
         return frames
@@ -199,30 +222,50 @@ class CentredFbank(torch.nn.Module):
         features: torch.Tensor = self.fbank(samples)
         if self.radius is None:
             return features - features.mean(dim=-2, keepdim=True)
-        return centred(features, self.radius)
+        return features - mean_around(features, self.radius)
 
     def part(
-        self, samples: NDArray[np.float32], first: int, last: int, radius: int, device: torch.device
+        self, samples: NDArray[np.float32], first: int, last: int, width: int, device: torch.device
     ) -> torch.Tensor:
         """Return features of samples (n,) from one frame to another, as far as there are: (T, mel_bins).
 
-        They lose their mean over `radius` frames on either side.
+        Without a span, they lose the mean that windows of `width` frames have around them.
         """
-        last = min(last, self.fbank.frames(len(samples)))
-        begin, end = max(0, first - radius), min(last + radius, self.fbank.frames(len(samples)))
+        total = self.fbank.frames(len(samples))
+        reach = width if self.radius is None else self.radius
+        begin, last, end = max(0, first - reach), min(last, total), min(last + reach, total)
         shift, length = self.options.shift, self.options.length
         heard = torch.from_numpy(samples[begin * shift : (end - 1) * shift + length]).to(device)
-        return centred(self.fbank(heard), radius)[first - begin : last - begin]
+        features: torch.Tensor = self.fbank(heard)
+        means = mean_of_windows(features, width) if self.radius is None else mean_around(features, self.radius)
+        return (features - means)[first - begin : last - begin]
 
 
-def centred(features: torch.Tensor, radius: int) -> torch.Tensor:
-    """Return features (..., T, C) less their mean over `radius` frames on either side, as far as there are."""
+def mean_around(features: torch.Tensor, radius: int) -> torch.Tensor:
+    """Return the mean of features (..., T, C) over `radius` frames on either side, as far as there are."""
     count = features.shape[-2]
-    sums = torch.nn.functional.pad(features.double().cumsum(dim=-2), (0, 0, 1, 0))  # (..., T + 1, C)
     places = torch.arange(count, device=features.device)
-    first, last = (places - radius).clamp_min(0), (places + radius + 1).clamp_max(count)
-    means = (sums[..., last, :] - sums[..., first, :]) / (last - first)[:, None]
-    return features - means.to(features.dtype)
+    return _means(features, (places - radius).clamp_min(0), (places + radius + 1).clamp_max(count))
+
+
+def mean_of_windows(features: torch.Tensor, width: int) -> torch.Tensor:
+    """Return, for each frame of features (T, C), the mean over all windows of `width` frames that hold it: (T, C).
+
+    No other value is closer, on average, to the mean of a window that one of them is taken for.
+    """
+    count = len(features)
+    if count <= width:
+        return features.mean(dim=0, keepdim=True).expand_as(features)
+    starts = torch.arange(count - width + 1, device=features.device)
+    windows = _means(features.double(), starts, starts + width)
+    places = torch.arange(count, device=features.device)
+    return _means(windows, (places - width + 1).clamp_min(0), (places + 1).clamp_max(len(windows))).to(features.dtype)
+
+
+def _means(values: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """Return means of values (..., T, C) from places to others: (..., places, C)."""
+    sums = torch.nn.functional.pad(values.double().cumsum(dim=-2), (0, 0, 1, 0))  # (..., T + 1, C)
+    return ((sums[..., last, :] - sums[..., first, :]) / (last - first)[:, None]).to(values.dtype)
 
 
 def _ranks(windows: NDArray[np.int64]) -> NDArray[np.int64]:
