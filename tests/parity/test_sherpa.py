@@ -17,7 +17,8 @@ from speakerdiar.annotation import Diarization, Turn
 from speakerdiar.audio import load
 from speakerdiar.config import PostProcessingParams, SpeakerCount
 from speakerdiar.metrics import der
-from speakerdiar.models.diarizers.sherpa_stages import SherpaStages, cluster_vectors
+from speakerdiar.models.diarizers.eend_vc import EendVcDiarizer
+from speakerdiar.models.diarizers.sherpa_stages import SherpaStages, cluster_vectors, sherpa_durations
 from speakerdiar.models.embedders.onnx import OnnxEmbedder
 from speakerdiar.models.segmenters.onnx import OnnxSegmenter
 from speakerdiar.postprocessing.local_speech import LocalSpeech
@@ -146,15 +147,43 @@ def test_turns_of_random_networks(shared: Path, embedding: str, signals: tuple[s
 PARTS = ("first_7s", "first_10s", "first_10s_plus_1", "from_12_to_35.3s", "silence_12s")
 
 
-@pytest.mark.parametrize("signals", [PARTS, ("talk",)], ids=["parts", "talk"])
-@pytest.mark.parametrize("embedding", ["wespeaker", "3dspeaker"])
-def test_turns_of_a_made_conversation(shared: Path, embedding: str, signals: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("embedding", "signals", "shifted"),
+    [
+        ("wespeaker", PARTS, False),
+        ("wespeaker", ("talk",), False),
+        ("wespeaker", ("talk",), True),
+        ("3dspeaker", PARTS, False),
+        ("3dspeaker", ("talk",), False),
+    ],
+    ids=["wespeaker-parts", "wespeaker-talk", "wespeaker-steps", "3dspeaker-parts", "3dspeaker-talk"],
+)
+def test_turns_of_a_made_conversation(shared: Path, embedding: str, signals: tuple[str, ...], shifted: bool) -> None:
     peers = shared / "golden" / "peers"
-    runs = runs_of(manifest(peers / "8_synthetic" / "sherpa_expected.json")["runs"], embedding, signals)
+    steady = runs_of(manifest(peers / "8_synthetic" / "sherpa_expected.json")["runs"], embedding, signals)
+    runs = [run for run in steady if ("shift" in run["options"]) == shifted]
     assert len(runs) >= 2
     for run in runs:
         made = heard(peers, "8_synthetic", embedding, run["signal"], run["options"].get("shift", 0.1))
         check(run, diarized(made, run["options"]), 0.002)
+
+
+@pytest.mark.parametrize("name", ["first_10s_plus_1", "from_12_to_35.3s"])
+def test_the_whole_diarizer(shared: Path, name: str) -> None:
+    peers = shared / "golden" / "peers"
+    model = EendVcDiarizer(
+        segmenter(peers / "8_synthetic" / "segmentation.onnx"),
+        embedder(peers / "8_synthetic" / "wespeaker.onnx"),
+        stages=SherpaStages(),
+        exact=True,
+        postprocessing=sherpa_durations(),
+    )
+    samples = signal(peers, "8_synthetic", name)
+    for run in runs_of(manifest(peers / "8_synthetic" / "sherpa_expected.json")["runs"], "wespeaker", (name,)):
+        [found] = model.diarize([samples], num_speakers=run["options"].get("num_clusters"), sample_rate=RATE)
+        # Turns of sherpa-onnx may run on for a frame or two after the audio.
+        inside = [[start, min(end, len(samples) / RATE), speaker] for start, end, speaker in run["segments"]]
+        check(run | {"segments": inside}, found.turns, 0.002)
 
 
 def test_labels_of_made_vectors(shared: Path) -> None:

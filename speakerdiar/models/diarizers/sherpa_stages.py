@@ -128,7 +128,7 @@ def frames_inside(speech: LocalSpeech) -> int:
     """Frames in which somebody may talk: those of a single window, or those that begin inside the recording."""
     grid, windows = speech.grid, len(speech)
     if windows < 2:
-        return min(grid.frames, total_frames(speech))
+        return grid.frames
     if (speech.samples - grid.window) % grid.step:
         return speech.samples // grid.frame_step + 1
     return (grid.window + (windows - 1) * grid.step) // grid.frame_step + 1
