@@ -46,6 +46,7 @@ def finished(
     embeddings: dict[str, np.ndarray] | None = None,
     alone: tuple[Turn, ...] | None = None,
     confidence: Confidence | None = None,
+    places: int | None = 6,
 ) -> Diarization:
     """Put turns on the recording's clock, cut them at its end and name the speakers by first appearance.
 
@@ -57,14 +58,15 @@ def finished(
         embeddings: a vector for each speaker.
         alone: the turns of one speaker at a time, where the model knows better than their order.
         confidence: frame-wise; by default that of the scores.
+        places: decimals of times, in seconds; None leaves them as they are, for who must print another toolkit's.
     """
     result = Diarization(
         recording.id,
         recording.duration or 0.0,
-        _placed(turns, recording),
+        _placed(turns, recording, places),
         recording.offset,
         embeddings=embeddings or {},
-        alone=None if alone is None else _placed(alone, recording),
+        alone=None if alone is None else _placed(alone, recording, places),
     )
     names = {old: f"SPEAKER_{index:02d}" for index, old in enumerate(result.speakers)}
     result = result.renamed(names)
@@ -76,17 +78,18 @@ def finished(
     return result
 
 
-def _placed(turns: tuple[Turn, ...], recording: Recording) -> tuple[Turn, ...]:
+def _placed(turns: tuple[Turn, ...], recording: Recording, places: int | None) -> tuple[Turn, ...]:
     """Turns on the recording's clock, cut at its end; nothing is left of those behind it."""
     last = recording.offset + (recording.duration or 0.0)
-    spans = [(_on_clock(turn.start, recording, last), _on_clock(turn.end, recording, last)) for turn in turns]
+
+    def on_clock(time: float) -> float:
+        """A time on the recording's clock, rounded (what is finer comes of adding floats), not past its end."""
+        placed = time + recording.offset
+        return min(placed if places is None else round(placed, places), last)
+
+    spans = [(on_clock(turn.start), on_clock(turn.end)) for turn in turns]
     pairs = zip(turns, spans, strict=True)
     return tuple(replace(turn, start=start, end=end) for turn, (start, end) in pairs if start < end)
-
-
-def _on_clock(time: float, recording: Recording, last: float) -> float:
-    """A time on the recording's clock, to the microsecond (what is finer comes of adding floats), not past its end."""
-    return min(round(time + recording.offset, 6), last)
 
 
 def speaker_count(recording: Recording, diarcfg: DiarizeConfig) -> SpeakerCount:

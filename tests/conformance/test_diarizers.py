@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 from fakes import RATE, ToneDiarizer
+from fakes_local import tone_pipeline
 from fakes_sortformer import SHORT, tiny_offline, tiny_streaming
 
 from speakerdiar.annotation import Diarization
@@ -47,6 +48,8 @@ DOUBLES: dict[str, Callable[[], SpkDiarizationMixin]] = {
     "tiny streaming sortformer": tiny_streaming,
     "tiny streaming sortformer, compressing": lambda: ShortStreaming(tiny_streaming().network),
     "tiny nemotron": _tiny_nemotron,
+    "local segmentation": tone_pipeline,
+    "local segmentation, exact": lambda: tone_pipeline(exact=True),
 }
 
 

@@ -29,7 +29,7 @@ from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_local_segmenter
 from speakerdiar.postprocessing.frame_turns import frame_confidence, turn_confidence
 from speakerdiar.postprocessing.local_speech import LocalSpeech
-from speakerdiar.postprocessing.reconstruction import activations
+from speakerdiar.postprocessing.reconstruction import clusters_of, total_frames, window_means
 from speakerdiar.postprocessing.speech_activity import SpeechActivity, speech_activity
 from speakerdiar.recording import as_recordings
 
@@ -61,7 +61,8 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
         segmenter: tells local speakers apart: weights (a file, a folder, `owner/name` on the Hub) or an instance.
         embedder: turns local speakers into vectors: a name in EMBEDDERS, weights, or an instance.
         clusterer: tells people apart by the vectors: a `SlotClusterer`, any `ClustererMixin`, or `ahc` or `vbx`. By
-            default `vbx` where a PLDA for the embedder is known, else `ahc`.
+            default `ahc`, with the embedder's own threshold (`slot_threshold`) where it has one, else that of
+            pyannote.audio 3.1.
         step: share of a window from one to the next; None for the segmenter's own, a tenth. Speed grows with it.
         exact: give the numbers of the original, window by window.
         exclude_overlap: embed local speakers where nobody else talks, if that is long enough.
@@ -190,9 +191,10 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
             views[0],
             diarcfg,
             scores=_scores(speech, clusters) if diarcfg.include_tensor_outputs else None,
-            embeddings={str(at): row.astype(np.float32) for at, row in enumerate(clusters.centroids)},
+            embeddings=_vectors(clusters),
             alone=views[1],
             confidence=frame_confidence(speech, clusters.labels, active) if diarcfg.confidence else None,
+            places=None,
         )
 
 
@@ -261,9 +263,17 @@ def _grouped(locals_: Sequence[_Local], windows: int) -> Iterator[list[tuple[_Lo
         yield group
 
 
+def _vectors(clusters: SlotClusters) -> dict[str, NDArray[np.float32]]:
+    """The centroid of each person who has one: those who never talk for long enough have none."""
+    known = np.flatnonzero(np.isfinite(clusters.centroids).all(axis=1))
+    return {str(person): clusters.centroids[person].astype(np.float32) for person in known}
+
+
 def _scores(speech: LocalSpeech, clusters: SlotClusters | None) -> FrameScores:
     """The share of the windows over each frame that hear each person: (frames, people)."""
     people = 0 if clusters is None else len(clusters.centroids)
     labels = np.full((len(speech), speech.speakers), -1) if clusters is None else clusters.labels
-    votes = activations(speech, labels, people)
-    return FrameScores(votes, speech.grid.frame_grid, tuple(map(str, range(people))))
+    shares = np.zeros((total_frames(speech), people), dtype=np.float32)
+    for first, block in window_means(speech, lambda windows: clusters_of(speech, labels, people, windows), people):
+        shares[first : first + len(block)] = block
+    return FrameScores(shares, speech.grid.frame_grid, tuple(map(str, range(people))))

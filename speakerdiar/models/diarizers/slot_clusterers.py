@@ -19,8 +19,8 @@ def make_slot_clusterer(
     """Return a clusterer of local speakers.
 
     Args:
-        clusterer: an instance, which comes back as it is; a `ClustererMixin`, which is put to this use; `ahc` or `vbx`;
-            None for `vbx` where a PLDA for the embedder comes with the package, else `ahc`.
+        clusterer: an instance, which comes back as it is; a `ClustererMixin`, which is put to this use; `ahc` (the
+            default) or `vbx`.
         embedder: makes the vectors.
 
     Raises:
@@ -32,8 +32,8 @@ def make_slot_clusterer(
         return AnySlots(clusterer)
     if clusterer not in ("ahc", "vbx", None):
         raise ConfigError(f"clusterer={clusterer!r}: give ahc, vbx, a SlotClusterer or a ClustererMixin.")
-    if clusterer == "ahc" or (clusterer is None and not embedder.plda_name):
-        return AhcSlots()
+    if clusterer != "vbx":
+        return AhcSlots() if embedder.slot_threshold is None else AhcSlots(threshold=embedder.slot_threshold)
     if not embedder.plda_name:
         raise ConfigError(
             f"clusterer='vbx' needs a PLDA, and none for {type(embedder).__name__} comes with the package: give "
