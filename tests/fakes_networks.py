@@ -107,6 +107,32 @@ WINDOW_MARBLENET: dict[str, Any] = {
     },
 }
 
+SPEECHBRAIN: dict[str, Any] = {
+    "input_size": 80,
+    "lin_neurons": 6,
+    "channels": [16, 16, 16, 16, 24],
+    "attention_channels": 5,
+    "res2net_scale": 4,
+    "se_channels": 6,
+}
+"""Arguments of SpeechBrain's ECAPA_TDNN."""
+WESPEAKER: dict[str, dict[str, Any]] = {
+    "wespeaker": {"channels": 16, "feat_dim": 80, "embed_dim": 6, "emb_bn": True},
+    "wespeaker_context": {"channels": 16, "feat_dim": 80, "embed_dim": 6, "global_context_att": True},
+}
+"""Arguments of WeSpeaker's ECAPA_TDNN."""
+ECAPA: dict[str, Any] = {
+    **TITANET,
+    "encoder": {
+        "_target_": "nemo.collections.asr.modules.ECAPAEncoder",
+        "feat_in": 80,
+        "filters": [16, 16, 16, 16, 48],
+        "kernel_sizes": [5, 3, 3, 3, 1],
+        "dilations": [1, 1, 1, 1, 1],
+        "scale": 4,
+    },
+    "decoder": {**TITANET["decoder"], "feat_in": 48},
+}
 CLASSIFIERS = ("decoder.layer", "decoder.decoder_layers")
 """Names of weights that are drawn small: certain scores would hide what differs."""
 

@@ -27,12 +27,15 @@ class MarbleNetShape:
         blocks: of the encoder.
         layers: linear layers behind it.
         pooling: "avg" or "max" for a network that judges windows as a whole; "" for one that judges frames.
+        padded_to: NeMo pads features of a window, one frame more than there are, to a multiple of so many; 0 doesn't.
+            Pooling takes in what the last block makes of the padding.
     """
 
     n_mels: int
     blocks: tuple[BlockShape, ...]
     layers: int = 1
     pooling: str = ""
+    padded_to: int = 16
 
     @property
     def stride(self) -> int:
@@ -77,11 +80,21 @@ class MarbleNetNetwork(torch.nn.Module):
         """
         encoded = self.encoder(features.transpose(1, 2))
         if self.shape.pooling:
-            pooled = encoded.mean(-1) if self.shape.pooling == "avg" else encoded.amax(-1)
+            judged = torch.cat([encoded, self._idle(encoded, features.shape[1])], dim=-1)
+            pooled = judged.mean(-1) if self.shape.pooling == "avg" else judged.amax(-1)
         else:
             pooled = encoded.transpose(1, 2)
         scores: torch.Tensor = torch.softmax(self.decoder(pooled), dim=-1)
         return scores[..., SPEECH]
+
+    def _idle(self, encoded: torch.Tensor, frames: int) -> torch.Tensor:
+        """Return the encoder's frames (B, filters, padding) for NeMo's padding, each of which comes of zeros."""
+        total = frames + 1
+        total += -total % self.shape.padded_to if self.shape.padded_to else 0
+        padding = -(-total // self.shape.stride) - encoded.shape[-1]
+        inputs = self.shape.blocks[-2].filters if len(self.shape.blocks) > 1 else self.shape.n_mels
+        idle: torch.Tensor = self.encoder[-1](encoded.new_zeros(len(encoded), inputs, 1))
+        return idle.expand(-1, -1, padding)
 
 
 def marblenet_names(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

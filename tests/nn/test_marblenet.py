@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -38,13 +40,19 @@ def test_a_frame_depends_on_nothing_beyond_its_reach() -> None:
 
 
 @pytest.mark.parametrize(("pooling", "pooled"), [("avg", torch.Tensor.mean), ("max", torch.Tensor.amax)])
+@pytest.mark.parametrize(("padded_to", "padding"), [(16, 7), (0, 1)])
 @torch.inference_mode()
-def test_windows_are_judged_as_a_whole(pooling: str, pooled: type[torch.Tensor]) -> None:
-    network, features = made(pooling=pooling), torch.randn(3, 50, 8)
+def test_windows_are_judged_as_a_whole(
+    pooling: str, pooled: Callable[..., torch.Tensor], padded_to: int, padding: int
+) -> None:
+    network, features = made(pooling=pooling, padded_to=padded_to), torch.randn(3, 49 if padded_to else 50, 8)
+    torch.nn.init.constant_(network.get_submodule("encoder.3.mconv.1").get_parameter("bias"), 0.5)
     found = network(features)
-    encoded = pooled(network.encoder(features.transpose(1, 2)), -1)
+    encoded = network.encoder(features.transpose(1, 2))
+    assert encoded.shape[-1] == 25
+    judged = torch.cat([encoded, torch.full((3, 5, padding), 0.5)], dim=-1)  # what the norm makes of zeros
     weights = network.state_dict()
-    logits = encoded @ weights["decoder.0.weight"].T + weights["decoder.0.bias"]
+    logits = pooled(judged, -1) @ weights["decoder.0.weight"].T + weights["decoder.0.bias"]
     torch.testing.assert_close(found, torch.sigmoid(logits[:, 1] - logits[:, 0]))
 
 

@@ -1,7 +1,9 @@
 """Writes what other toolkits' own code returns for the networks of `fakes_networks`, to `data/other_networks.json`.
 
     python tests/parity/make_other_networks.py campplus 3D-SPEAKER
+    python tests/parity/make_other_networks.py wespeaker WESPEAKER
     python tests/parity/make_other_networks.py nemo
+    python tests/parity/make_other_networks.py speechbrain
 
 The first argument says the toolkit, the second a checkout of it where it isn't installed. Each run replaces what that
 toolkit gave before and leaves the others alone. It needs the toolkit, NumPy and PyTorch; never this package.
@@ -12,6 +14,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,20 +58,21 @@ def nemo() -> dict[str, Any]:
     framewise = models.EncDecFrameClassificationModel(cfg=dict_config(fakes.FRAME_MARBLENET))
     windowed = models.EncDecClassificationModel(cfg=dict_config(fakes.WINDOW_MARBLENET))
     return {
+        "nemo_ecapa": speaker_model(models.EncDecSpeakerLabelModel(cfg=dict_config(fakes.ECAPA))),
         "titanet": speaker_model(models.EncDecSpeakerLabelModel(cfg=dict_config(fakes.TITANET))),
         "frame_marblenet": vad_model(framewise, lambda samples: frames_of(framewise, samples)),
         "window_marblenet": vad_model(windowed, lambda samples: windows_of(windowed, samples)),
     }
 
 
-def nemo_weights(model: Any) -> dict[str, Any]:
+def named_weights(model: Any) -> dict[str, Any]:
     """Draw the weights of a model; return their names and shapes."""
     return {"weights": {name: fakes.shape_text(shape) for name, shape in drawn_into(model).items()}}
 
 
 def speaker_model(model: Any) -> dict[str, Any]:
     """Embeddings of one of NeMo's speaker models."""
-    found = nemo_weights(model)
+    found = named_weights(model)
     for name, samples in fakes.pieces().items():
         found[name] = forward(model, samples[None])[1][0].tolist()
     return found
@@ -76,7 +80,7 @@ def speaker_model(model: Any) -> dict[str, Any]:
 
 def vad_model(model: Any, score: Callable[[NDArray[np.float32]], torch.Tensor]) -> dict[str, Any]:
     """Every seventh score of one of NeMo's voice activity detectors."""
-    found = nemo_weights(model)
+    found = named_weights(model)
     for name, samples in fakes.pieces().items():
         scores = score(samples)
         found[name], found[f"{name}_frames"] = scores[::7].tolist(), len(scores)
@@ -104,7 +108,39 @@ def forward(model: Any, rows: NDArray[np.float32]) -> Any:
     return model(input_signal=torch.from_numpy(rows), input_signal_length=torch.tensor([rows.shape[1]] * len(rows)))
 
 
-TOOLKITS = {"campplus": campplus, "nemo": nemo}
+def speechbrain() -> dict[str, Any]:
+    """SpeechBrain's ECAPA-TDNN behind its own features, as its encoder classifiers run it."""
+    features = importlib.import_module("speechbrain.lobes.features").Fbank(n_mels=80)
+    normalization = importlib.import_module("speechbrain.processing.features").InputNormalization
+    network = importlib.import_module("speechbrain.lobes.models.ECAPA_TDNN").ECAPA_TDNN(**fakes.SPEECHBRAIN)
+    center = normalization(norm_type="sentence", std_norm=False)
+    found = named_weights(network)
+    for name, samples in fakes.pieces().items():
+        lengths = torch.ones(1)
+        vectors = network(center(features(torch.from_numpy(samples)[None]), lengths), lengths)
+        found[name] = vectors[0, 0].tolist()
+    return {"speechbrain": found}
+
+
+def wespeaker() -> dict[str, Any]:
+    """WeSpeaker's ECAPA-TDNN behind torchaudio's filter bank, as its command line runs it."""
+    package = types.ModuleType("wespeaker")  # without what the package itself imports
+    package.__path__ = [str(Path(sys.path[0]) / "wespeaker")]
+    sys.modules["wespeaker"] = package
+    made = importlib.import_module("wespeaker.models.ecapa_tdnn").ECAPA_TDNN
+    fbank = importlib.import_module("torchaudio.compliance.kaldi").fbank
+    data = {}
+    for kind, options in fakes.WESPEAKER.items():
+        network = made(**options)
+        data[kind] = named_weights(network)
+        for name, samples in fakes.pieces().items():
+            wave = torch.from_numpy(samples)[None] * 32768
+            features = fbank(wave, num_mel_bins=80, sample_frequency=16000, window_type="hamming")
+            data[kind][name] = network((features - features.mean(0))[None])[-1][0].tolist()
+    return data
+
+
+TOOLKITS = {"campplus": campplus, "nemo": nemo, "speechbrain": speechbrain, "wespeaker": wespeaker}
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from fakes_networks import (
+    ECAPA,
     FRAME_MARBLENET,
     TITANET,
     WINDOW_MARBLENET,
@@ -31,6 +32,7 @@ from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.nemo import CONFIG, WEIGHTS, read_nemo
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.models.embedders.campplus import CampPlusEmbedder
+from speakerdiar.models.embedders.ecapa import EcapaEmbedder
 from speakerdiar.models.embedders.titanet import TitaNetEmbedder
 from speakerdiar.models.segmenters.marblenet import MarbleNetVad
 from speakerdiar.nn.campplus import CampPlusNetwork, CampPlusShape
@@ -90,6 +92,17 @@ def test_campplus(returned: dict[str, Any]) -> None:
 def test_titanet(returned: dict[str, Any], tmp_path: Path) -> None:
     model = TitaNetEmbedder.from_checkpoint(from_nemo(tmp_path, TITANET, returned["titanet"]))
     check_pieces(model, returned["titanet"])
+
+
+@pytest.mark.parametrize("name", ["speechbrain", "wespeaker", "wespeaker_context"])
+def test_ecapa(returned: dict[str, Any], name: str) -> None:
+    weights = saved_weights(returned[name])
+    check_pieces(EcapaEmbedder.from_checkpoint(Checkpoint(Path("ecapa.ckpt"), {}, weights)), returned[name])
+
+
+def test_nemo_ecapa(returned: dict[str, Any], tmp_path: Path) -> None:
+    model = EcapaEmbedder.from_checkpoint(from_nemo(tmp_path, ECAPA, returned["nemo_ecapa"]))
+    check_pieces(model, returned["nemo_ecapa"])
 
 
 @pytest.mark.parametrize(("name", "config"), [("frame", FRAME_MARBLENET), ("window", WINDOW_MARBLENET)])

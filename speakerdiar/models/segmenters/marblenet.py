@@ -19,6 +19,7 @@ from speakerdiar.mixins.neural import inference_state
 from speakerdiar.mixins.segmentation import SegmentationMixin, checked_block, regrouped
 from speakerdiar.models.nemo_config import jasper_blocks, mel_bands, part_of, used_weights
 from speakerdiar.models.pretrained import precision_of
+from speakerdiar.nn.jasper import BlockShape
 from speakerdiar.nn.log_mel import LogMel
 from speakerdiar.nn.marblenet import MarbleNetNetwork, MarbleNetShape, marblenet_names
 from speakerdiar.nn.threads import map_over_threads
@@ -163,11 +164,24 @@ def marblenet_shape(checkpoint: Checkpoint) -> MarbleNetShape:
         raise WeightsError(f"{path}: encoder.jasper has squeeze-and-excitation: MarbleNet has none.")
     n_mels = mel_bands(config, weights, "None", path)
     if "decoder.decoder_layers.0.weight" in weights:
-        pooling = part_of(config, "decoder", {}, path).get("pooling_type", "avg")
-        if pooling not in ("avg", "max"):
-            raise WeightsError(f"{path}: decoder.pooling_type={pooling!r} isn't supported: avg and max are.")
-        return MarbleNetShape(n_mels, blocks, pooling=pooling)
+        return MarbleNetShape(n_mels, blocks, pooling=_pooling(checkpoint, blocks[-1]), padded_to=_padding(checkpoint))
     layers = part_of(config, "decoder", {"activation": "relu", "channel_idx": None}, path).get("num_layers", 2)
     if not isinstance(layers, int) or not 0 < layers <= len(weights):
         raise WeightsError(f"{path}: decoder.num_layers={layers!r} can't be used: get the file anew.")
     return MarbleNetShape(n_mels, blocks, layers)
+
+
+def _pooling(checkpoint: Checkpoint, last: BlockShape) -> str:
+    pooling = part_of(checkpoint.config, "decoder", {}, checkpoint.path).get("pooling_type", "avg")
+    if pooling not in ("avg", "max"):
+        raise WeightsError(f"{checkpoint.path}: decoder.pooling_type={pooling!r} isn't supported: avg and max are.")
+    if last.kernel > 1 and not last.separable:
+        raise WeightsError(f"{checkpoint.path}: the encoder's last kernel is {last.kernel}: only 1 is supported.")
+    return str(pooling)
+
+
+def _padding(checkpoint: Checkpoint) -> int:
+    padding = part_of(checkpoint.config, "preprocessor", {"pad_value": 0}, checkpoint.path).get("pad_to", 16)
+    if not isinstance(padding, int) or not 0 <= padding <= 4096:
+        raise WeightsError(f"{checkpoint.path}: preprocessor.pad_to={padding!r} isn't supported: frames to 4096 are.")
+    return padding

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakes_networks import FRAME_MARBLENET, WINDOW_MARBLENET, buzz, drawn_weights, shapes_of
+from fakes_networks import FRAME_MARBLENET, WINDOW_MARBLENET, block, buzz, drawn_weights, shapes_of
 from numpy.typing import NDArray
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
@@ -112,10 +112,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("frames", {"preprocessor": {"_target_": "nemo.AudioToMFCCPreprocessor"}}, "MFCC"),
     ("frames", {"decoder": {"num_layers": 10**9}}, "num_layers"),
     ("frames", {"decoder": {"activation": "tanh"}}, "activation"),
+    ("windows", {"preprocessor": {"pad_to": "max"}}, "pad_to"),
+    ("windows", {"encoder": {"jasper": [block(4, 3, separable=False)]}}, "last kernel"),
     ("windows", {"decoder": {"pooling_type": "median"}}, "pooling_type"),
-    ("frames", {"encoder": {"jasper": [{"filters": 2, "kernel": [1], "repeat": 1, "stride": [1], "dilation": [1],
-                                        "se": True}]}}, "squeeze"),
-]  # fmt: skip
+    ("frames", {"encoder": {"jasper": [block(4, 3, se=True)]}}, "squeeze"),
+]
 
 
 @pytest.mark.parametrize(("kind", "changes", "message"), REFUSED, ids=[message for *_, message in REFUSED])
