@@ -29,7 +29,10 @@ _TITANET, _MARBLENET = f"{_EMBEDDERS}.titanet:TitanetEmbedder", f"{_SEGMENTERS}.
 
 OWN: Mapping[str, str] = {"pyannet": _PYANNET, "wespeaker-resnet": _RESNET}
 """Names in `config.yaml` of our own format."""
-PYANNOTE: Mapping[str, str] = {"PyanNet": _PYANNET, "WeSpeakerResNet34": _RESNET}
+PYANNOTE: Mapping[str, str] = {
+    "PyanNet": _PYANNET,
+    **{f"WeSpeakerResNet{depth}": _RESNET for depth in (34, 152, 221, 293)},
+}
 """Names of pyannote.audio's classes, which its checkpoints state."""
 NEMO: Mapping[str, str] = {
     "EncDecSpeakerLabelModel": _TITANET,

@@ -17,7 +17,6 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from speakerdiar.checkpoints.installed import load_weights
 from speakerdiar.errors import WeightsError
 from speakerdiar.nn.statistics_pooling import statistics, weighted_statistics
 
@@ -116,7 +115,7 @@ class ResidualBlock(nn.Module):
 
 
 class SpeakerResNet(nn.Module):
-    """The network, with random weights; `from_weights` gives it trained ones."""
+    """The network, with random weights."""
 
     def __init__(self, shape: ResNetShape) -> None:
         super().__init__()
@@ -136,28 +135,18 @@ class SpeakerResNet(nn.Module):
             self.seg_bn_1 = nn.BatchNorm1d(shape.dimension, affine=False)
             self.seg_2 = nn.Linear(shape.dimension, shape.dimension)
 
-    @classmethod
-    def from_weights(
-        cls, weights: Mapping[str, torch.Tensor], file: Path, dtype: torch.dtype = torch.float32
-    ) -> SpeakerResNet:
-        """Make the network of trained weights by their names in WeSpeaker, ready for inference.
+    def folded(self, dtype: torch.dtype = torch.float32) -> SpeakerResNet:
+        """Make this network ready for inference, and return it: batch norms go into the convolutions.
 
         Args:
-            weights: those of the network alone, or those of one whose batch norms were folded.
-            file: where they come from, for messages.
             dtype: of the convolutions; pooling and projection stay in float32.
-
-        Raises:
-            WeightsError: names all weights that are missing, unknown, or of another shape.
         """
-        network = cls(ResNetShape.of(weights, file))
-        load_weights(network, dict(weights), file)
-        network.eval().requires_grad_(False)
-        network._fold()
-        for name, part in network.named_children():
+        self.eval().requires_grad_(False)
+        self._fold()
+        for name, part in self.named_children():
             if not name.startswith("seg"):
                 part.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network
+        return self
 
     def frames(self, count: int) -> int:
         """Network frames for so many frames of the filter bank."""

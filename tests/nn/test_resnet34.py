@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from speakerdiar.errors import WeightsError
+from speakerdiar.models.embedders.resnet import resnet_of
 from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
 
 FILE = Path("avg_model.pt")
@@ -39,21 +40,21 @@ def trained(shape: ResNetShape) -> SpeakerResNet:
 def test_weights_say_the_shape_and_folding_changes_nothing(name: str) -> None:
     network = trained(SHAPES[name])
     weights = network.state_dict()
-    made = SpeakerResNet.from_weights(weights, FILE)
+    made = resnet_of(weights, FILE)
     assert made.shape == replace(SHAPES[name], folded=True)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in made.modules())
     features, masks = torch.randn(2, 61, 16), torch.rand(2, 3, 61)
     with torch.inference_mode():
         torch.testing.assert_close(made(features), network(features), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(made(features, masks), network(features, masks), rtol=1e-4, atol=1e-5)
-        again = SpeakerResNet.from_weights(made.state_dict(), FILE)
+        again = resnet_of(made.state_dict(), FILE)
         torch.testing.assert_close(again(features), made(features))
 
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("count", [1, 8, 9, 100])
 def test_frames_see_no_further_than_they_say(name: str, count: int) -> None:
-    network = SpeakerResNet.from_weights(trained(SHAPES[name]).state_dict(), FILE)
+    network = resnet_of(trained(SHAPES[name]).state_dict(), FILE)
     features = torch.randn(1, count, 16)
     with torch.inference_mode():
         frames = network.trunk(features)
@@ -73,8 +74,8 @@ def test_convolutions_take_another_precision() -> None:
     weights = trained(SMALL).state_dict()
     features = torch.randn(1, 80, 16)
     with torch.inference_mode():
-        expected = SpeakerResNet.from_weights(weights, FILE)(features)
-        found = SpeakerResNet.from_weights(weights, FILE, torch.bfloat16)(features)
+        expected = resnet_of(weights, FILE)(features)
+        found = resnet_of(weights, FILE, torch.bfloat16)(features)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
 
@@ -84,7 +85,7 @@ def test_weights_that_do_not_fit_are_named() -> None:
     torn = {name: value for name, value in weights.items() if name != "layer2.1.bn2.running_var"}
     torn |= {"head.weight": torch.zeros(2), "layer1.0.conv1.weight": torch.zeros(4, 4, 5, 5)}
     with pytest.raises(WeightsError) as caught:
-        SpeakerResNet.from_weights(torn, FILE)
+        resnet_of(torn, FILE)
     for fault in ("layer2.1.bn2.running_var", "head.weight", "layer1.0.conv1.weight", str(FILE)):
         assert fault in str(caught.value)
 
@@ -93,4 +94,4 @@ def test_weights_that_do_not_fit_are_named() -> None:
 def test_other_networks_are_refused(prefix: str) -> None:
     weights = {name: value for name, value in trained(SMALL).state_dict().items() if not name.startswith(prefix)}
     with pytest.raises(WeightsError, match="no WeSpeaker ResNet"):
-        SpeakerResNet.from_weights(weights, FILE)
+        resnet_of(weights, FILE)

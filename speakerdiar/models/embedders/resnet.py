@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
+from speakerdiar.checkpoints.installed import load_weights
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.neural import inference_state
 from speakerdiar.models.embedders.mask_runs import MaskRuns, tiles
 from speakerdiar.models.embedders.utterance import SECONDS_AT_ONCE, SECONDS_AT_ONCE_ON_GPU, UtteranceEmbedder
 from speakerdiar.models.pretrained import precision_of
 from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
-from speakerdiar.nn.resnet34 import REDUCTION, SpeakerResNet
+from speakerdiar.nn.resnet34 import REDUCTION, ResNetShape, SpeakerResNet
 from speakerdiar.nn.statistics_pooling import PrefixSums
 from speakerdiar.nn.threads import map_over_threads
 
@@ -45,6 +46,22 @@ FIXED: Mapping[str, Any] = {
 }
 """Hyper-parameters of which only one value makes sense here."""
 SPAN = "fbank_centering_span"
+
+
+def resnet_of(weights: Mapping[str, torch.Tensor], file: Path, dtype: torch.dtype = torch.float32) -> SpeakerResNet:
+    """Make the network of trained weights by their names in WeSpeaker, ready for inference.
+
+    Args:
+        weights: those of the network alone, or those of one whose batch norms were folded.
+        file: where they come from, for messages.
+        dtype: of the convolutions; pooling and projection stay in float32.
+
+    Raises:
+        WeightsError: names all weights that are missing, unknown, or of another shape.
+    """
+    network = SpeakerResNet(ResNetShape.of(weights, file))
+    load_weights(network, dict(weights), file)
+    return network.folded(dtype)
 
 
 class WespeakerEmbedder(UtteranceEmbedder):
@@ -84,7 +101,7 @@ class WespeakerEmbedder(UtteranceEmbedder):
         dtype = precision_of(precision)
         named = {name.removeprefix("resnet."): value for name, value in checkpoint.weights.items()}
         weights = {name: value for name, value in named.items() if not name.startswith("projection.")}
-        network = SpeakerResNet.from_weights(weights, checkpoint.path, dtype)
+        network = resnet_of(weights, checkpoint.path, dtype)
         given = checkpoint.config.get("hyper_parameters") or {}
         return cls(network, _options(given, network.shape.mel_bins, checkpoint.path), _span(given, checkpoint.path))
 
