@@ -1,11 +1,11 @@
 """Writes what other toolkits' own code returns for the networks of `fakes_networks`, to `data/other_networks.json`.
 
-    python tests/parity/make_other_networks.py campplus 3D-SPEAKER
-    python tests/parity/make_other_networks.py wespeaker WESPEAKER
-    python tests/parity/make_other_networks.py nemo
-    python tests/parity/make_other_networks.py speechbrain
+    python tests/parity/make_other_networks.py campplus 09e7806 3D-SPEAKER
+    python tests/parity/make_other_networks.py wespeaker dfa7419 WESPEAKER
+    python tests/parity/make_other_networks.py nemo 3.0.0
+    python tests/parity/make_other_networks.py speechbrain 1.1.2
 
-The first argument says the toolkit, the second a checkout of it where it isn't installed. Each run replaces what that
+The arguments say the toolkit, its version or commit, and a checkout of it where it isn't installed. Each run replaces what that
 toolkit gave before and leaves the others alone. It needs the toolkit, NumPy and PyTorch; never this package.
 """
 
@@ -145,11 +145,12 @@ TOOLKITS = {"campplus": campplus, "nemo": nemo, "speechbrain": speechbrain, "wes
 
 def main() -> None:
     """Run one toolkit and write what it returned."""
-    toolkit, *folders = sys.argv[1:]
+    toolkit, version, *folders = sys.argv[1:]
     sys.path[:0] = folders
     data = json.loads(DATA.read_text()) if DATA.exists() else {}
     with torch.inference_mode():
         data.update(TOOLKITS[toolkit]())
+    data.setdefault("versions", {})[toolkit] = version
     DATA.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
