@@ -5,8 +5,8 @@
     python tests/parity/make_other_networks.py nemo 3.0.0
     python tests/parity/make_other_networks.py speechbrain 1.1.2
 
-The arguments say the toolkit, its version or commit, and a checkout of it where it isn't installed. Each run replaces what that
-toolkit gave before and leaves the others alone. It needs the toolkit, NumPy and PyTorch; never this package.
+The arguments say the toolkit, its version or commit, and a checkout of it where it isn't installed. Each run replaces
+what that toolkit gave before and leaves the others alone. It needs the toolkit, NumPy and PyTorch; never this package.
 """
 
 from __future__ import annotations
