@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
-
-from speakerdiar.audio import load
-from speakerdiar.checkpoints.folder import ModelCard, write_folder
-from speakerdiar.models.segmenters.pyannet import PyannetSegmenter
-from speakerdiar.nn.pyannet import PyanNet, PyanNetShape
-from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
-from speakerdiar.postprocessing.powerset import Powerset
+from pipeline_files import pipeline_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
@@ -36,23 +28,7 @@ def test_there_are_examples() -> None:
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a pyannote pipeline whose small networks know nothing."""
-    folder = tmp_path_factory.mktemp("pipeline")
-    torch.manual_seed(0)
-    network = PyanNet(PyanNetShape(7, lstm_size=8, linear_size=8))
-    network.classifier.weight.data *= 50
-    heard = network(torch.from_numpy(load(ROOT / "examples/data/conversation.flac"))[None])
-    network.classifier.bias.data -= heard.mean(dim=(0, 1))  # else one class is the likeliest everywhere
-    segmenter = PyannetSegmenter(network, powerset=Powerset())
-    card = ModelCard("Random", "Knows nothing.", "none", "drawn")
-    write_folder(folder / "segmentation", segmenter.config(), segmenter.state_dict(), card)
-    (folder / "embedding").mkdir()
-    voices = SpeakerResNet(ResNetShape(channels=4, blocks=(1, 1, 1, 1), dimension=16))
-    torch.save(voices.state_dict(), folder / "embedding/pytorch_model.bin")
-    parts = {"segmentation": "$model/segmentation", "embedding": "$model/embedding", "segmentation_batch_size": 32}
-    params = {"clustering": "AgglomerativeClustering", **parts}
-    config = {"pipeline": {"name": "pyannote.audio.pipelines.SpeakerDiarization", "params": params}}
-    (folder / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
-    return folder
+    return pipeline_folder(tmp_path_factory.mktemp("example") / "pipeline")
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

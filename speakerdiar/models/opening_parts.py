@@ -18,6 +18,7 @@ from speakerdiar.checkpoints.state_dict import read_state_dict
 from speakerdiar.errors import UnknownOptionError, WeightsError
 from speakerdiar.models.opening import HUB, local_place
 from speakerdiar.models.pretrained import put_on
+from speakerdiar.nn.ecapa_names import MARKS
 
 SUFFIXES = (".onnx", ".nemo", ".safetensors", ".bin", ".ckpt", ".pt", ".pth")
 """Of files that hold weights; in a folder with several of them, the first kind here counts."""
@@ -25,7 +26,7 @@ SUFFIXES = (".onnx", ".nemo", ".safetensors", ".bin", ".ckpt", ".pt", ".pth")
 _SEGMENTERS, _EMBEDDERS = "speakerdiar.models.segmenters", "speakerdiar.models.embedders"
 _PYANNET, _RESNET = f"{_SEGMENTERS}.pyannet:PyannetSegmenter", f"{_EMBEDDERS}.resnet:WespeakerEmbedder"
 _CAMPPLUS, _ECAPA = f"{_EMBEDDERS}.campplus:CampPlusEmbedder", f"{_EMBEDDERS}.ecapa:EcapaEmbedder"
-_TITANET, _MARBLENET = f"{_EMBEDDERS}.titanet:TitanetEmbedder", f"{_SEGMENTERS}.marblenet:MarblenetVad"
+_TITANET, _MARBLENET = f"{_EMBEDDERS}.titanet:TitaNetEmbedder", f"{_SEGMENTERS}.marblenet:MarbleNetVad"
 
 OWN: Mapping[str, str] = {"pyannet": _PYANNET, "wespeaker-resnet": _RESNET}
 """Names in `config.yaml` of our own format."""
@@ -41,13 +42,12 @@ NEMO: Mapping[str, str] = {
 }
 """Last parts of the `target` of NeMo's models."""
 TENSORS: Mapping[str, str] = {
+    **dict.fromkeys(MARKS.values(), _ECAPA),
     "seg_1.weight": _RESNET,
     "resnet.seg_1.weight": _RESNET,
     "xvector.tdnn.linear.weight": _CAMPPLUS,
-    "blocks.0.conv.conv.weight": _ECAPA,
-    "layer1.conv.weight": _ECAPA,
 }
-"""Tensors that only one kind of network has, for plain state dicts."""
+"""Tensors that only one kind of network has, for files that don't name theirs."""
 ONNX: Mapping[str, str] = {
     "local segmenter": f"{_SEGMENTERS}.onnx:OnnxSegmenter",
     "embedder": f"{_EMBEDDERS}.onnx:OnnxEmbedder",
@@ -125,7 +125,8 @@ def read_part(file: Path) -> tuple[Checkpoint, str]:
         return own, _found(OWN, str(own.config.get("model")), file)
     if file.suffix == ".nemo":
         nemo = read_nemo(file)
-        return nemo, _found(NEMO, target_of(nemo.config).rpartition(".")[2], file)
+        home = _found(NEMO, target_of(nemo.config).rpartition(".")[2], file)
+        return nemo, next((other for mark, other in TENSORS.items() if mark in nemo.weights), home)
     if file.suffix != ".safetensors" and is_pyannote(file):
         pyannote = read_pyannote(file)
         return pyannote, _found(PYANNOTE, str(pyannote.config["architecture"]["class"]), file)
