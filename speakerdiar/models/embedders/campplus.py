@@ -26,6 +26,8 @@ class CampPlusEmbedder(UtteranceEmbedder):
     def __init__(self, network: CampPlusNetwork) -> None:
         super().__init__(CenteredFbank(network.shape.n_mels), network, network.shape.dimension)
 
+    network: CampPlusNetwork
+
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, *, precision: str = "fp32") -> Self:
         """Make the model of a state dict that 3D-Speaker saved; all sizes are read off it.
