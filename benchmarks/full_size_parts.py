@@ -22,7 +22,15 @@ from long_recordings import CONVERSATION
 from numpy.typing import NDArray
 from torch.nn import functional
 
-LAYERS, EMBEDDING, FEATURES = 4, 256, 128
+from speakerdiar.models.embedders.resnet import CentredFbank
+from speakerdiar.nn.kaldi_fbank import FbankOptions
+from speakerdiar.nn.pyannet import PyanNet, PyanNetShape
+from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
+from speakerdiar.nn.sincnet import sinc_filters
+from speakerdiar.postprocessing.powerset import Powerset
+from speakerdiar.windows import WindowGrid
+
+EMBEDDING, FEATURES = 256, 128
 GAIN = 3.0
 """What the weights of LSTM and linear layers are multiplied with: with the usual ones, frames hardly differ."""
 LONGEST_MEMORY = 7.0
@@ -49,8 +57,14 @@ params:
 TASK = "pyannote.audio.core.task"
 
 
-def write_pipeline(folder: Path, seed: int = 0) -> Path:
-    """Write the folder; pyannote.audio 4 opens it, and so does `load_model`."""
+def write_pipeline(folder: Path, *, small: bool = False, seed: int = 0) -> Path:
+    """Write the folder; pyannote.audio 4 opens it, and so does `load_model`.
+
+    Args:
+        folder: doesn't exist yet.
+        small: take networks of a few per cent of the size; only `load_model` reads these.
+        seed: of what is drawn.
+    """
     for part in ("segmentation", "embedding", "plda"):
         (folder / part).mkdir(parents=True)
     (folder / "config.yaml").write_text(CONFIG)
@@ -63,16 +77,19 @@ def write_pipeline(folder: Path, seed: int = 0) -> Path:
         "powerset_max_classes": 2,
         "permutation_invariant": True,
     }
-    lstm = {"hidden_size": 128, "num_layers": LAYERS, "bidirectional": True, "monolithic": True, "dropout": 0.0}
+    size, layers = (32, 1) if small else (128, 4)
+    lstm = {"hidden_size": size, "num_layers": layers, "bidirectional": True, "monolithic": True, "dropout": 0.0}
     given = {"sincnet": {"stride": 10}, "lstm": lstm, "linear": {"hidden_size": 128, "num_layers": 2}}
     architecture = {"module": "pyannote.audio.models.segmentation.PyanNet", "class": "PyanNet"}
     about = {"architecture": architecture, "specifications": Specifications(**said)}
-    save(folder / "segmentation", segmentation_weights(), about, {"sample_rate": 16000, "num_channels": 1, **given})
+    weights = segmentation_weights(PyanNetShape(classes=7, lstm_size=size, lstm_layers=layers))
+    save(folder / "segmentation", weights, about, {"sample_rate": 16000, "num_channels": 1, **given})
     said = {"problem": Problem.REPRESENTATION, "resolution": Resolution.CHUNK, "duration": 5.0, "classes": None}
     said |= {"powerset_max_classes": None, "permutation_invariant": False}
     architecture = {"module": "pyannote.audio.models.embedding.wespeaker", "class": "WeSpeakerResNet34"}
     about = {"architecture": architecture, "specifications": Specifications(**said)}
-    save(folder / "embedding", embedding_weights(), about, {})
+    shape = ResNetShape(channels=4, blocks=(1, 1, 1, 1)) if small else ResNetShape()
+    save(folder / "embedding", embedding_weights(shape), about, {})
     write_plda(folder / "plda", np.random.default_rng(seed))
     return folder
 
@@ -128,14 +145,9 @@ def named_as_in_pyannote() -> Iterator[None]:
                 sys.modules[place] = module
 
 
-def segmentation_weights() -> dict[str, torch.Tensor]:
+def segmentation_weights(shape: PyanNetShape) -> dict[str, torch.Tensor]:
     """The weights of PyanNet by pyannote's names."""
-    from speakerdiar.nn.pyannet import PyanNet, PyanNetShape
-    from speakerdiar.nn.sincnet import sinc_filters
-    from speakerdiar.windows import WindowGrid
-
-    network = PyanNet(PyanNetShape(classes=7, lstm_layers=LAYERS)).eval()
-    size = network.shape.lstm_size
+    network, size = PyanNet(shape).eval(), shape.lstm_size
     tables = filter_tables()
     filters = "sincnet.conv1d.0.weight"
     with torch.no_grad():
@@ -187,10 +199,8 @@ def last_frames(network: Any, windows: NDArray[np.float32]) -> NDArray[np.float6
     return np.pad(frames, ((0, 0), (0, 1)), constant_values=1.0)
 
 
-def heard(windows: int, grid: Any) -> NDArray[np.int64]:
+def heard(windows: int, grid: WindowGrid) -> NDArray[np.int64]:
     """Classes of the frames of windows of the conversation; local speakers in order of their first words."""
-    from speakerdiar.postprocessing.powerset import Powerset
-
     rows = [line.split() for line in CONVERSATION.with_suffix(".rttm").read_text().splitlines()]
     turns = [(float(row[3]), float(row[3]) + float(row[4]), row[7]) for row in rows]
     names = list(dict.fromkeys(name for *_, name in turns))
@@ -223,13 +233,9 @@ def fitted(frames: NDArray[np.float64], classes: NDArray[np.int64]) -> tuple[tor
     return torch.from_numpy(layer[:-1].T).float(), torch.from_numpy(layer[-1] + shift).float()
 
 
-def embedding_weights() -> dict[str, torch.Tensor]:
-    """The weights of ResNet34 by pyannote's names, its norms and the mean of its vectors those of the conversation."""
-    from speakerdiar.models.embedders.resnet import CentredFbank
-    from speakerdiar.nn.kaldi_fbank import FbankOptions
-    from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
-
-    network = SpeakerResNet(ResNetShape(dimension=EMBEDDING)).train()
+def embedding_weights(shape: ResNetShape) -> dict[str, torch.Tensor]:
+    """The weights of a ResNet by pyannote's names, its norms and the mean of its vectors those of the conversation."""
+    network = SpeakerResNet(shape).train()
     talk = conversation()
     pieces = torch.from_numpy(talk[: len(talk) // 64000 * 64000].reshape(-1, 64000)[:, :32000])  # every other 2 s
     with torch.no_grad():
