@@ -40,12 +40,14 @@ class ModelCard:
         summary: what the model does, on which audio, and what it can't do.
         licence: of the weights.
         source: where the weights come from.
+        loading: the line of Python that loads it.
     """
 
     title: str
     summary: str
     licence: str
     source: str
+    loading: str = 'model = speakerdiar.load_model("path/to/this/folder")'
 
     def text(self, weights_sha256: str) -> str:
         """Return the card as Markdown."""
@@ -58,7 +60,7 @@ class ModelCard:
             "## Loading\n\n"
             "```python\n"
             "import speakerdiar\n\n"
-            'model = speakerdiar.load_model("path/to/this/folder")\n'
+            f"{self.loading}\n"
             "```\n"
         )
 

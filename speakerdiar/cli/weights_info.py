@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from speakerdiar.checkpoints.digests import sha256_of
 from speakerdiar.checkpoints.folder import WEIGHTS
+from speakerdiar.cli.part_info import describe_part, describe_pipeline, describe_tensors
 from speakerdiar.errors import SpeakerdiarError, WeightsError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def describe(place: Path, files: Collection[str] = ()) -> dict[str, Any]:
     """Return what a weight file or a model's folder is.
 
     Args:
-        place: a `.nemo` file, or a folder of our own format, of transformers, or with one `.nemo` file.
+        place: a `.nemo` file, or a folder of our own format, of transformers, or with one `.nemo` file; weights of a
+            segmenter or an embedder; the folder of a pyannote pipeline.
         files: names of the folder's files that count, where others may lie beside them; by default all.
 
     Returns:
@@ -29,7 +31,8 @@ def describe(place: Path, files: Collection[str] = ()) -> dict[str, Any]:
     Raises:
         WeightsError: nothing that can be read safely is there.
     """
-    from speakerdiar.models.opening import read_place, transformers_type
+    from speakerdiar.checkpoints.pyannote_pipeline import is_pipeline
+    from speakerdiar.models.opening import holds_part, read_place, transformers_type
 
     archives = [name for name in files if name.endswith(".nemo")]
     if len(archives) == 1:
@@ -37,23 +40,33 @@ def describe(place: Path, files: Collection[str] = ()) -> dict[str, Any]:
     model_type = transformers_type(place)
     if model_type is not None:
         return _of_transformers(place, model_type)
+    if is_pipeline(place):
+        return describe_pipeline(place)
+    if holds_part(place):
+        return describe_part(place)
     checkpoint = read_place(place)
+    if _is_part(checkpoint):
+        return describe_part(checkpoint.path)
     ours = checkpoint.path.is_dir()
     facts = {"path": str(checkpoint.path), "kind": "folder" if ours else "nemo", **_of_checkpoint(checkpoint)}
     weights = checkpoint.path / WEIGHTS if ours else checkpoint.path
     return {**facts, "sha256": {weights.name: sha256_of(weights)}}
 
 
+def _is_part(checkpoint: Checkpoint) -> bool:
+    """Whether a `.nemo` file holds a part of a diarizer."""
+    from speakerdiar.models.opening_parts import NEMO
+
+    return str(checkpoint.config.get("target", "")).rpartition(".")[2] in NEMO
+
+
 def _of_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     from speakerdiar.models.opening import model_name, open_checkpoint
 
-    tensors = checkpoint.weights.values()
     facts: dict[str, Any] = {
         "model": "",
         "target": checkpoint.config.get("target", ""),
-        "tensors": len(tensors),
-        "values": sum(tensor.numel() for tensor in tensors),
-        "precision": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors}),
+        **describe_tensors(checkpoint),
     }
     try:
         facts["model"] = model_name(checkpoint)

@@ -28,7 +28,7 @@ _PYANNET, _RESNET = f"{_SEGMENTERS}.pyannet:PyannetSegmenter", f"{_EMBEDDERS}.re
 _CAMPPLUS, _ECAPA = f"{_EMBEDDERS}.campplus:CampPlusEmbedder", f"{_EMBEDDERS}.ecapa:EcapaEmbedder"
 _TITANET, _MARBLENET = f"{_EMBEDDERS}.titanet:TitaNetEmbedder", f"{_SEGMENTERS}.marblenet:MarbleNetVad"
 
-OWN: Mapping[str, str] = {"pyannet": _PYANNET, "wespeaker-resnet": _RESNET}
+OWN: Mapping[str, str] = {"pyannet": _PYANNET, "wespeaker-resnet": _RESNET, "campplus": _CAMPPLUS}
 """Names in `config.yaml` of our own format."""
 PYANNOTE: Mapping[str, str] = {
     "PyanNet": _PYANNET,

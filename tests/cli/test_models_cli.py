@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 from fakes_hub import FakeHub, fresh_machine
+from fakes_networks import drawn_weights, shapes_of
 from nemo_files import nemo_file, sound
+from onnx_files import SEGMENTATION, SIZE, embedding_file, segmentation_file
 from typer.testing import CliRunner, Result
 
 from speakerdiar import models
@@ -21,6 +24,7 @@ from speakerdiar.cli.main import app
 from speakerdiar.models import MODELS, ModelInfo
 from speakerdiar.models.diarizers.sortformer import SortformerDiarizer
 from speakerdiar.models.diarizers.streaming_sortformer import StreamingSortformerDiarizer
+from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
 from speakerdiar.nn.sortformer import SortformerNetwork, SortformerShape
 
 SMALL = SortformerShape(
@@ -218,3 +222,68 @@ def test_speakers_of_an_offline_model_are_told_too(tmp_path: Path) -> None:
     folder = SortformerDiarizer(SortformerNetwork(SMALL)).save_pretrained(tmp_path / "own")
     facts = told("info", folder)
     assert (facts["model"], facts["speakers"], facts["latencies"]) == ("sortformer", 3, [])
+
+
+@pytest.fixture
+def embedder(tmp_path: Path) -> Path:
+    """A small network as WeSpeaker saves it."""
+    network = SpeakerResNet(ResNetShape(channels=4, blocks=(1, 1, 1, 1), dimension=12))
+    torch.save(drawn_weights(shapes_of(network.state_dict())), tmp_path / "avg_model.pt")
+    return tmp_path / "avg_model.pt"
+
+
+def test_info_tells_what_an_embedder_is(embedder: Path) -> None:
+    facts = told("info", embedder)
+    expected = {
+        "path": str(embedder),
+        "kind": "embedder",
+        "model": "WespeakerEmbedder",
+        "dimension": 12,
+        "sample_rate": 16000,
+        "loads": True,
+        "sha256": {"avg_model.pt": sha256_of(embedder)},
+    }
+    assert {name: facts[name] for name in expected} == expected
+    assert facts["tensors"] > 30
+    assert facts["parameters"] > 10000
+    assert "dimension:     12" in run("info", embedder).stdout.splitlines()
+
+
+def test_info_tells_what_a_segmenter_is(shared: Path) -> None:
+    facts = told("info", shared / "golden/peers/1_pyannet/small.bin")
+    expected = {"kind": "segmenter", "model": "PyannetSegmenter", "sample_rate": 16000, "window_seconds": 10.0}
+    expected |= {"frames": 589, "speakers": 3, "classes": 7, "loads": True}
+    assert {name: facts[name] for name in expected} == expected
+    assert facts["frame_seconds"] == pytest.approx(270 / 16000)
+
+
+def test_info_tells_what_an_onnx_file_says_of_itself(tmp_path: Path) -> None:
+    segmentation = told("info", segmentation_file(tmp_path / "a.onnx", {**SEGMENTATION, "license": "MIT"}))
+    expected = {"kind": "segmenter", "model": "OnnxSegmenter", "classes": 7, "licence": "MIT", "loads": True}
+    assert {name: segmentation[name] for name in expected} == expected
+    assert segmentation["metadata"].items() >= SEGMENTATION.items()
+    assert segmentation["inputs"] == ["x (any x 1 x any)"]
+    embedding = told("info", embedding_file(tmp_path / "b.onnx", {"framework": "wespeaker"}))
+    assert (embedding["kind"], embedding["model"], embedding["dimension"]) == ("embedder", "OnnxEmbedder", SIZE)
+
+
+def test_info_tells_why_an_onnx_file_would_not_load(tmp_path: Path) -> None:
+    facts = told("info", segmentation_file(tmp_path / "a.onnx", {**SEGMENTATION, "num_speakers": "2"}))
+    assert (facts["kind"], facts["loads"]) == ("onnx", False)
+    assert "classes, not 7" in facts["reason"]
+
+
+def test_info_tells_what_a_pipeline_is_made_of(shared: Path, tmp_path: Path, embedder: Path) -> None:
+    source = shared / "golden/peers/3_pipeline/community-1"
+    folder = tmp_path / "pipeline"
+    shutil.copytree(source, folder, copy_function=shutil.copyfile)
+    facts = told("info", folder)
+    assert (facts["kind"], facts["clustering"], facts["loads"]) == ("pipeline", "VBxClustering", False)
+    assert "embedding" in facts["reason"]
+    (folder / "embedding").mkdir(exist_ok=True)
+    shutil.copyfile(embedder, folder / "embedding/avg_model.pt")
+    told_now = told("info", folder)
+    assert told_now["segmentation"] == "segmentation"
+    assert told_now["sha256"]["embedding/avg_model.pt"] == sha256_of(embedder)
+    assert told_now["step"] == pytest.approx(0.1)
+    assert any(setting.startswith("threshold=") for setting in told_now["settings"])
