@@ -69,7 +69,8 @@ def export_onnx(
     Args:
         part: a `PyannetSegmenter` with a powerset, a `WespeakerEmbedder` or a `CampPlusEmbedder`.
         path: the file, whose name ends in .onnx.
-        int8: weights of 8 bits, for a file of a third to a quarter of the size; scores change in the second digit.
+        int8: weights of 8 bits, for a file of a third to a quarter of the size; a segmenter's decisions may change, so
+            compare its results with those of the whole file.
         overwrite: replace a file that is there.
         metadata: said of the model beside what it is itself: `license`, `url`, `language`, `comment`.
 

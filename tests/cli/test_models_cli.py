@@ -283,7 +283,8 @@ def test_info_tells_what_a_pipeline_is_made_of(shared: Path, tmp_path: Path, emb
     (folder / "embedding").mkdir(exist_ok=True)
     shutil.copyfile(embedder, folder / "embedding/avg_model.pt")
     told_now = told("info", folder)
-    assert told_now["segmentation"] == "segmentation"
+    assert (told_now["segmentation"], told_now["loads"]) == ("segmentation", True)
+    assert told_now["parameters"] > told("info", embedder)["parameters"]
     assert told_now["sha256"]["embedding/avg_model.pt"] == sha256_of(embedder)
     assert told_now["step"] == pytest.approx(0.1)
     assert any(setting.startswith("threshold=") for setting in told_now["settings"])
