@@ -242,7 +242,7 @@ class Diarization:
         def called(turns: Iterable[Turn]) -> tuple[Turn, ...]:
             return tuple(replace(turn, speaker=new.get(turn.speaker, turn.speaker)) for turn in turns)
 
-        embeddings = {new[old]: vector for old, vector in self.embeddings.items() if old in new}
+        embeddings = {new[old]: self.embeddings[old] for old in self.speakers if old in self.embeddings}
         return replace(self._each_view(called), embeddings=embeddings)
 
     def _each_view(self, change: Callable[[Iterable[Turn]], tuple[Turn, ...]]) -> Diarization:

@@ -265,3 +265,9 @@ def test_who_has_the_floor_may_come_from_the_model() -> None:
     assert talk.supported().exclusive.turns == talk.exclusive.turns
     # Joined over gaps, turns say something else than the model did.
     assert talk.supported(1.0).exclusive.turns == (Turn(0, 4, "B"), Turn(4, 6, "A"))
+
+
+def test_vectors_come_in_the_order_of_their_speakers() -> None:
+    vectors = {name: np.full(2, index, dtype=np.float32) for index, name in enumerate("ABC")}
+    talk = Diarization("talk", 10.0, (Turn(0, 1, "C"), Turn(1, 2, "A")), embeddings=vectors).renamed()
+    assert [(name, vector[0]) for name, vector in talk.embeddings.items()] == [("SPEAKER_00", 2), ("SPEAKER_01", 0)]

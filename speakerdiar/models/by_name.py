@@ -13,7 +13,7 @@ PartT = TypeVar("PartT")
 
 
 def make_by_name(
-    part: str | PartT, table: Mapping[str, str], kind: type[PartT], role: str, options: Mapping[str, Any]
+    part: Any, table: Mapping[str, str], kind: type[PartT], role: str, options: Mapping[str, Any]
 ) -> PartT:
     """Return an instance of `kind`.
 

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from speakerdiar.checkpoints.pyannote_pipeline import PipelinePlan, Reference, is_pipeline, read_pipeline
 from speakerdiar.errors import WeightsError
 
 
 def config(**changes: Any) -> dict[str, Any]:
-    params = {"clustering": "VBxClustering", "segmentation": "$model/segmentation", "embedding": "$model/embedding"}
+    params: dict[str, Any] = {
+        "clustering": "VBxClustering",
+        "segmentation": "$model/segmentation",
+        "embedding": "$model/embedding",
+    }
     params |= {"plda": "$model/plda", "segmentation_batch_size": 32, "embedding_exclude_overlap": True}
     pipeline = {"name": "pyannote.audio.pipelines.SpeakerDiarization", "params": params | changes.pop("of", {})}
-    whole = {"dependencies": {"pyannote.audio": "4.0.0"}, "pipeline": pipeline}
+    whole: dict[str, Any] = {"dependencies": {"pyannote.audio": "4.0.0"}, "pipeline": pipeline}
     whole["params"] = {"clustering": {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}, "segmentation": {"min_duration_off": 0}}
     return {name: value for name, value in {**whole, **changes}.items() if value is not None}
 

@@ -18,7 +18,7 @@ WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.steps": torch.tensor(
 @pytest.mark.parametrize("name", ["model.safetensors", "avg_model.pt"])
 def test_both_kinds_of_file(tmp_path: Path, name: str) -> None:
     save = safetensors.torch.save_file if name.endswith("safetensors") else torch.save
-    save(WEIGHTS, tmp_path / name)  # type: ignore[operator]
+    save(WEIGHTS, tmp_path / name)
     found = read_state_dict(tmp_path / name)
     assert found.config == {}
     assert {key: value.tolist() for key, value in found.weights.items()} == {

@@ -50,8 +50,8 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
 
     End-to-end neural diarization with vector clustering (Kinoshita et al. 2021, arXiv:2105.09040), in the form of
     pyannote.audio's pipelines (Bredin 2023, Interspeech; Plaquet and Bredin 2023, Interspeech). The audio is read once,
-    piece by piece; memory grows by the local speakers and their vectors, about 9 MB an hour, and past some hours the
-    latter go to disk.
+    piece by piece; memory grows by the local speakers and their vectors, about 15 MB an hour, until after some 12 hours
+    the vectors go to disk, in half precision.
 
     By default, what windows share is computed once, and the number of speakers that is asked for is met. With `exact`,
     every window is computed by itself and every decision is pyannote's: the same numbers, at a fraction of the speed.

@@ -41,9 +41,9 @@ def open_pipeline(folder: Path, **options: Any) -> EendVcDiarizer:
     network = {name: options[name] for name in ("precision", "device") if options.get(name) is not None}
     segmenter = make_local_segmenter(place_of(plan.segmentation, folder, **token), **network)
     segmenter.onset = plan.onset
-    segmenter.windows_at_once = plan.segmentation_batch_size
+    segmenter.windows_at_once = max(plan.segmentation_batch_size, segmenter.windows_at_once)
     embedder = make_embedder(place_of(plan.embedding, folder, **token), **network)
-    embedder.windows_at_once = plan.embedding_batch_size
+    embedder.windows_at_once = max(plan.embedding_batch_size, embedder.windows_at_once)
     return EendVcDiarizer(
         segmenter,
         embedder,

@@ -31,12 +31,10 @@ def make_embedder(embedder: str | os.PathLike[str] | EmbeddingMixin, **options: 
     """
     from speakerdiar.mixins.embedding import EmbeddingMixin
     from speakerdiar.models.by_name import make_by_name
+    from speakerdiar.models.opening_parts import is_weights, open_part
 
-    if not isinstance(embedder, EmbeddingMixin) and embedder not in EMBEDDERS:
-        from speakerdiar.models.opening_parts import is_weights, open_part
-
-        if is_weights(embedder):
-            made: EmbeddingMixin = open_part(embedder, "embedder", EmbeddingMixin, **options)
-            return made
-    # mypy wants no abstract class for type[T]; here it only serves isinstance.
-    return make_by_name(embedder, EMBEDDERS, EmbeddingMixin, "embedder", options)  # type: ignore[type-abstract]
+    if isinstance(embedder, EmbeddingMixin) or embedder in EMBEDDERS or not is_weights(embedder):
+        # mypy wants no abstract class for type[T]; here it only serves isinstance.
+        return make_by_name(embedder, EMBEDDERS, EmbeddingMixin, "embedder", options)  # type: ignore[type-abstract]
+    made: EmbeddingMixin = open_part(embedder, "embedder", EmbeddingMixin, **options)
+    return made

@@ -32,15 +32,13 @@ def make_segmenter(segmenter: str | os.PathLike[str] | SegmentationMixin, **opti
     """
     from speakerdiar.mixins.segmentation import SegmentationMixin
     from speakerdiar.models.by_name import make_by_name
+    from speakerdiar.models.opening_parts import is_weights, open_part
 
-    if not isinstance(segmenter, SegmentationMixin) and segmenter not in SEGMENTERS:
-        from speakerdiar.models.opening_parts import is_weights, open_part
-
-        if is_weights(segmenter):
-            made: SegmentationMixin = open_part(segmenter, "segmenter", SegmentationMixin, **options)
-            return made
-    # mypy wants no abstract class for type[T]; here it only serves isinstance.
-    return make_by_name(segmenter, SEGMENTERS, SegmentationMixin, "segmenter", options)  # type: ignore[type-abstract]
+    if isinstance(segmenter, SegmentationMixin) or segmenter in SEGMENTERS or not is_weights(segmenter):
+        # mypy wants no abstract class for type[T]; here it only serves isinstance.
+        return make_by_name(segmenter, SEGMENTERS, SegmentationMixin, "segmenter", options)  # type: ignore[type-abstract]
+    made: SegmentationMixin = open_part(segmenter, "segmenter", SegmentationMixin, **options)
+    return made
 
 
 def make_local_segmenter(
