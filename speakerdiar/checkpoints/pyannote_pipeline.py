@@ -171,6 +171,27 @@ def read_pipeline(folder: Path, limits: ArchiveLimits | None = None) -> Pipeline
     )
 
 
+def repositories(folder: Path) -> list[Reference]:
+    """Return what a folder refers to on the Hub: nothing where it is no pipeline's, or has all of its parts.
+
+    Raises:
+        WeightsError: see `read_pipeline`.
+    """
+    if not is_pipeline(folder):
+        return []
+    plan = read_pipeline(folder)
+    named = [part for part in (plan.segmentation, plan.embedding, plan.plda) if part is not None and part.name]
+    return [part for part in named if local_place(part, folder) is None]
+
+
+def local_place(reference: Reference, folder: Path) -> Path | None:
+    """Return the file or folder on this machine that a reference leads to, or None."""
+    for place in [folder] if not reference.name else [Path(reference.name), folder / reference.name]:
+        if (place / reference.folder).exists():
+            return place / reference.folder
+    return None
+
+
 def _reference(value: Any, where: str) -> Reference:
     """Read `$model/folder`, `$model/folder@revision`, `owner/name`, `owner/name@revision`, a path, or a mapping."""
     if isinstance(value, Mapping):

@@ -64,20 +64,30 @@ def pull_model(
     force: Annotated[bool, typer.Option("--force", help="Fetch again what is here already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
-    """Fetch weights from the Hub, check them, and pin the commit that every later load takes."""
+    """Fetch weights from the Hub, check them, and pin the commit that every later load takes.
+
+    Of a pipeline, the repositories that it takes its parts from are fetched too.
+    """
     from speakerdiar.checkpoints import hub
+    from speakerdiar.checkpoints.pyannote_pipeline import repositories
 
     try:
         repo, asked, licence = _repository(name, revision)
         found = hub.pull(repo, token=token, licence=licence, force=force, update=update, **asked)
+        parts = [
+            hub.pull(part.name, revision=part.revision, token=token, force=force).repo
+            for part in repositories(found.folder)
+        ]
     except SpeakerdiarError as error:
         fail(error)
-    _print(_facts(found, licence), as_json)
+    _print({**_facts(found, licence), **({"parts": parts} if parts else {})}, as_json)
 
 
 @app.command("info")
 def model_info(
-    name: Annotated[str, typer.Argument(help="A .nemo file, a model's folder, or a model that was pulled.")],
+    name: Annotated[
+        str, typer.Argument(help="A file of weights, a folder of a model or pipeline, or a model that was pulled.")
+    ],
     revision: _Revision = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
@@ -129,9 +139,11 @@ def _row(name: str, info: ModelInfo) -> dict[str, Any]:
 
 def _is_pulled(info: ModelInfo) -> bool:
     from speakerdiar.checkpoints import hub
+    from speakerdiar.checkpoints.pyannote_pipeline import repositories
 
     try:
-        return hub.cached(info.hub, revision=info.revision or None, files=info.files) is not None
+        found = hub.cached(info.hub, revision=info.revision or None, files=info.files)
+        return found is not None and all(hub.cached(p.name, revision=p.revision) for p in repositories(found.folder))
     except MissingExtraError:
         return False
 

@@ -112,7 +112,7 @@ def read_place(place: Path) -> Checkpoint:
     if place.is_file():
         return read_nemo(place)
     if (place / CONFIG).exists():
-        return read_folder(place, links_within=_cache_of(place))
+        return read_folder(place, links_within=cache_of(place))
     archives = sorted(place.glob("*.nemo"))
     if len(archives) != 1:
         held = ", ".join(file.name for file in archives) or "neither config.yaml nor a .nemo file"
@@ -169,6 +169,6 @@ def transformers_type(place: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _cache_of(place: Path) -> Path | None:
+def cache_of(place: Path) -> Path | None:
     """The Hub's cache that a snapshot belongs to: its links lead to the repository's files, and to shared ones."""
     return place.parents[2] if place.parent.name == "snapshots" else None

@@ -16,7 +16,7 @@ from speakerdiar.checkpoints.nemo import read_nemo, target_of
 from speakerdiar.checkpoints.pyannote import is_pyannote, read_pyannote
 from speakerdiar.checkpoints.state_dict import read_state_dict
 from speakerdiar.errors import UnknownOptionError, WeightsError
-from speakerdiar.models.opening import HUB, local_place
+from speakerdiar.models.opening import HUB, cache_of, local_place
 from speakerdiar.models.pretrained import put_on
 from speakerdiar.nn.ecapa_names import MARKS
 
@@ -121,7 +121,7 @@ def read_part(file: Path) -> tuple[Checkpoint, str]:
         WeightsError: they can't be read, or no class here knows them.
     """
     if file.is_dir():
-        own = read_folder(file)
+        own = read_folder(file, links_within=cache_of(file))
         return own, _found(OWN, str(own.config.get("model")), file)
     if file.suffix == ".nemo":
         nemo = read_nemo(file)

@@ -15,6 +15,7 @@ from fakes_hub import FakeHub, fresh_machine
 from fakes_networks import drawn_weights, shapes_of
 from nemo_files import nemo_file, sound
 from onnx_files import SEGMENTATION, SIZE, embedding_file, segmentation_file
+from pipeline_files import pipeline_folder
 from typer.testing import CliRunner, Result
 
 from speakerdiar import models
@@ -22,6 +23,7 @@ from speakerdiar.checkpoints.digests import sha256_of
 from speakerdiar.checkpoints.pins import Pins
 from speakerdiar.cli.main import app
 from speakerdiar.models import MODELS, ModelInfo
+from speakerdiar.models.diarizers.eend_vc import EendVcDiarizer
 from speakerdiar.models.diarizers.sortformer import SortformerDiarizer
 from speakerdiar.models.diarizers.streaming_sortformer import StreamingSortformerDiarizer
 from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
@@ -110,6 +112,23 @@ def test_pull_takes_any_repository_and_revision(server: FakeHub) -> None:
     assert run("pull", "someone/else").stdout.count("licence:       -\n") == 1
     assert told("pull", NAME, "--revision", older)["commit"] == older
     assert Pins().commit_of(NAME, "v2") == ""
+
+
+def test_pull_of_a_pipeline_brings_its_parts(server: FakeHub, tmp_path: Path) -> None:
+    named = {"segmentation": "someone/segmentation", "embedding": "someone/embedding"}
+    folder = pipeline_folder(tmp_path / "pipeline", **named)
+    server.add("someone/pipeline", {"config.yaml": (folder / "config.yaml").read_bytes()})
+    for part, repo in named.items():
+        server.add(repo, {file.name: file.read_bytes() for file in (folder / part).iterdir()})
+    row = ModelInfo(home="nowhere:Nothing", about="", licence="MIT", hub="someone/pipeline", files=("config.yaml",))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(models, "MODELS", {"someone/pipeline": row})
+        assert not json.loads(run("list", "--json").stdout)[0]["here"]
+        assert told("pull", "someone/pipeline")["parts"] == list(named.values())
+        assert json.loads(run("list", "--json").stdout)[0]["here"]
+        server.requests.clear()
+        assert isinstance(models.load_model("someone/pipeline"), EendVcDiarizer)
+    assert server.requests == []
 
 
 def test_pull_moves_a_pin_only_on_purpose(server: FakeHub) -> None:

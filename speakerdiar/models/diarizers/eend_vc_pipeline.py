@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from speakerdiar.checkpoints.hub import pull
-from speakerdiar.checkpoints.pyannote_pipeline import PipelinePlan, Reference, read_pipeline
+from speakerdiar.checkpoints.pyannote_pipeline import PipelinePlan, Reference, local_place, read_pipeline
 from speakerdiar.clustering.plda import Plda
 from speakerdiar.clustering.slot_ahc import AhcSlots
 from speakerdiar.clustering.slot_vbx import VbxSlots
@@ -80,14 +80,11 @@ def place_of(reference: Reference, folder: Path, **hub: Any) -> Path:
     Raises:
         WeightsError: there is nothing.
     """
+    place = local_place(reference, folder)
+    if place is not None:
+        return place
     if not reference.name:
-        place = folder / reference.folder
-        if place.exists():
-            return place
         raise WeightsError(f"{folder} has no {reference.folder!r}, which its config names: get the folder anew.")
-    for local in (Path(reference.name), folder / reference.name):
-        if local.exists():
-            return local / reference.folder
     return pull(reference.name, revision=reference.revision, **hub).folder / reference.folder
 
 
