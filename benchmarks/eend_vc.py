@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from long_recordings import made
+from peak_memory import memory
 
 RATE = 16000
 MODES = ("fast", "exact")
@@ -229,15 +229,6 @@ def run_pyannote(folder: str, samples: str) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     turns = [(segment.start, segment.end, name) for segment, _, name in result.itertracks(yield_label=True)]
     return {"seconds": seconds, **memory(), "turns": turns, "duration": waveform.shape[1] / RATE}
-
-
-def memory() -> dict[str, float]:
-    """Peak memory of this process."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says is at least what the parent had when it started this process
-        [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return {"peak_mb": int(peak) / 1024}
-    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from typing import Any
 import numpy as np
 from long_recordings import made
 from numpy.typing import NDArray
+from peak_memory import memory
 
 HOURS = [1.0, 4.0, 24.0]
 AUDIO_HOURS = [0.25, 1.0]
@@ -197,15 +197,6 @@ def clocked(function: Callable[..., Any], name: str, seconds: dict[str, float]) 
         return result
 
     return run
-
-
-def memory() -> dict[str, float]:
-    """Peak memory of this process."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says is at least what the parent had when it started this process
-        [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return {"peak_mb": int(peak) / 1024}
-    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import io
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tarfile
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from long_recordings import made
+from peak_memory import memory
 
 THREADS = "2"
 FULL: dict[str, Any] = {}
@@ -142,15 +142,6 @@ def run_nemo(weights: str, audio: str, latency: str) -> dict[str, Any]:
     [lines] = model.diarize(audio=[audio], batch_size=1, num_workers=0, verbose=False)
     seconds = time.perf_counter() - loaded
     return {"load": loaded - started, "seconds": seconds, **memory(), "lines": lines}
-
-
-def memory() -> dict[str, float]:
-    """Peak memory of this process."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says is at least what the parent had when it started this process
-        [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return {"peak_mb": int(peak) / 1024}
-    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def agreement(ours: list[str], theirs: list[str]) -> float:

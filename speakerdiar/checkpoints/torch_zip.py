@@ -159,7 +159,7 @@ def open_torch_zip(path: str | os.PathLike[str]) -> Iterator[TorchZip]:
         zipfile.BadZipFile,
         OSError,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # raised by zipfile for a packing that it doesn't know
         ValueError,
         LookupError,
         OverflowError,

@@ -144,22 +144,22 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
     def _hear(self, jobs: Sequence[Job]) -> list[_Heard]:
         locals_ = [_Local(self, job) for job in jobs]
         for group in _grouped(locals_, self.segmenter.windows_at_once):
-            self._segment(group)
-            for local, piece in group:
-                self._embed(local, piece)
+            for (local, piece), bits in zip(group, self._segment(group), strict=True):
+                self._embed(local, piece, bits)
         return [local.heard() for local in locals_]
 
-    def _segment(self, group: list[tuple[_Local, Piece]]) -> None:
-        """Segment the windows of some pieces together, of several recordings if they are short."""
+    def _segment(self, group: list[tuple[_Local, Piece]]) -> list[NDArray[np.uint8]]:
+        """Segment the windows of some pieces together, of several recordings if they are short; return their bits."""
         windows = [piece.windows for _, piece in group]
         bits, certainty = self.segmenter.segment_windows(windows[0] if len(group) == 1 else np.concatenate(windows))
-        first = 0
-        for local, piece in group:
-            local.add(piece, bits[first : first + len(piece)], certainty[first : first + len(piece)])
-            first += len(piece)
+        borders = np.cumsum([len(piece) for _, piece in group])[:-1]
+        parts = np.split(bits, borders)
+        for (local, piece), part, sure in zip(group, parts, np.split(certainty, borders), strict=True):
+            local.add(piece, part, sure)
+        return parts
 
-    def _embed(self, local: _Local, piece: Piece) -> None:
-        bits, speakers = local.bits_of(piece), self.segmenter.speakers
+    def _embed(self, local: _Local, piece: Piece, bits: NDArray[np.uint8]) -> None:
+        speakers = self.segmenter.speakers
         masks = self.stages.masks(bits, speakers)
         vectors = np.full((len(piece), speakers, self.embedder.dimension), np.nan, dtype=np.float32)
         if len(masks):
@@ -219,15 +219,6 @@ class _Local:
         self.certainty.append(certainty)
         self.samples = piece.heard
         self.tell("segmentation", piece)
-
-    def bits_of(self, piece: Piece) -> NDArray[np.uint8]:
-        """What the segmenter said of a piece."""
-        first = 0
-        for bits in self.bits:
-            if first == piece.first:
-                return bits
-            first += len(bits)
-        raise AssertionError("a piece is segmented before it is embedded")
 
     def tell(self, stage: str, piece: Piece) -> None:
         """Tell the caller how far a stage is."""
