@@ -123,6 +123,7 @@ class Diarization:
         confidence: frame-wise confidence, where it was asked for.
         scores: frame-wise speaker activities, where the model has them and they were asked for.
         alone: the turns of one speaker at a time, where the model itself says who has the floor in overlap.
+        identified: how like their enrolled voice those speakers are who go by its name (cosine, -1 to 1), by name.
     """
 
     recording_id: str
@@ -133,6 +134,7 @@ class Diarization:
     confidence: Confidence | None = field(default=None, compare=False, repr=False)
     scores: FrameScores | None = field(default=None, compare=False, repr=False)
     alone: tuple[Turn, ...] | None = field(default=None, compare=False, repr=False)
+    identified: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "duration", _seconds(self.duration, "duration"))
@@ -233,7 +235,8 @@ class Diarization:
     def renamed(self, names: Mapping[str, str] | None = None) -> Diarization:
         """Give speakers other names; without a mapping `SPEAKER_00`, `SPEAKER_01`, ... by first appearance.
 
-        Embeddings follow their speakers; those of speakers without a turn are dropped.
+        Embeddings, identities and frame scores follow their speakers; embeddings and identities of speakers without a
+        turn are dropped.
         """
         if names is None:
             names = {old: f"SPEAKER_{index:02d}" for index, old in enumerate(self.speakers)}
@@ -243,7 +246,11 @@ class Diarization:
             return tuple(replace(turn, speaker=new.get(turn.speaker, turn.speaker)) for turn in turns)
 
         embeddings = {new[old]: self.embeddings[old] for old in self.speakers if old in self.embeddings}
-        return replace(self._each_view(called), embeddings=embeddings)
+        identified = {new[old]: self.identified[old] for old in self.speakers if old in self.identified}
+        scores = self.scores
+        if scores is not None:
+            scores = replace(scores, speakers=tuple(new.get(old, old) for old in scores.speakers))
+        return replace(self._each_view(called), embeddings=embeddings, identified=identified, scores=scores)
 
     def _each_view(self, change: Callable[[Iterable[Turn]], tuple[Turn, ...]]) -> Diarization:
         """Change the turns, and those of one speaker at a time in the same way."""

@@ -42,6 +42,8 @@ class InternalDiarizeConfig:
     target_sample_rate: int = 16000
     recordings: dict[str, Any] = field(default_factory=dict)
     """The call's recordings by unique id (`speakerdiar.recording.Recording`); durations are filled in once known."""
+    naming: Any = None
+    """The enrolled voices of the call (`speakerdiar.mixins.naming.Naming`); None where there are none."""
     touched: Any = None
     """What `_diarize_on_begin` changed of the model's modes, for `_diarize_on_end` to put back."""
 
@@ -115,6 +117,8 @@ class DiarizeConfig:
     """Streaming preset: a name such as 1.04s, or the model's own preset object; None for the model's default."""
     confidence: bool = False
     """Attach a confidence to turns and frames."""
+    voiceprints: Any = None
+    """Enrolled voices (a `VoiceprintStore`): speakers who are one of them get that name."""
     progress: Any = None
     """Called with (recordings done, recordings in all) after each batch; the total is None where it isn't known."""
     hook: Any = None
@@ -219,7 +223,7 @@ def private_copy(config: DiarizeConfigT) -> DiarizeConfigT:
         if isinstance(value, list | dict | set):
             setattr(own, name, copy.copy(value))  # a hook may change it
     own._internal = InternalDiarizeConfig() if config._internal is None else copy.copy(config._internal)
-    own._internal.recordings, own._internal.touched = {}, None
+    own._internal.recordings, own._internal.touched, own._internal.naming = {}, None, None
     return own
 
 

@@ -57,6 +57,7 @@ class Document(_Strict):
     turns: list[TurnEntry]
     confidence: ConfidenceEntry | None = None
     embeddings: dict[Name, list[float]] = {}
+    identified: dict[Name, float] = {}
 
     @classmethod
     def entries(cls) -> dict[str, type[BaseModel]]:

@@ -11,12 +11,14 @@
         {"start": 3.0, "end": 6.0, "speaker": "A", "confidence": 0.9}
       ],
       "confidence": {"resolution": 0.08, "scores": [0.9, 0.8]},
-      "embeddings": {"A": [0.1, 0.2], "B": [0.3, 0.4]}
+      "embeddings": {"A": [0.1, 0.2], "B": [0.3, 0.4]},
+      "identified": {"A": 0.87}
     }
 
 Times are seconds, exact to the last bit. `speakers` is a summary for readers, in order of first appearance; it is made
-anew on writing and not used on reading. A turn's `confidence`, `confidence` and `embeddings` are there only where the
-diarization has them. Frame scores aren't held: they are arrays, not text.
+anew on writing and not used on reading. A turn's `confidence`, `confidence`, `embeddings` and `identified` (who goes by
+the name of an enrolled voice, and how like it) are there only where the diarization has them. Frame scores aren't held:
+they are arrays, not text.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ def to_document(diarization: Diarization) -> dict[str, Any]:
         document["confidence"] = {"resolution": float(diarization.confidence.resolution), "scores": scores}
     if diarization.embeddings:
         document["embeddings"] = {name: _numbers(vector) for name, vector in diarization.embeddings.items()}
+    if diarization.identified:
+        document["identified"] = {name: float(score) for name, score in diarization.identified.items()}
     return document
 
 
@@ -82,6 +86,7 @@ def from_document(document: Mapping[str, Any], *, path: object = None) -> Diariz
         offset=read.offset,
         embeddings={name: np.array(vector, dtype=np.float32) for name, vector in read.embeddings.items()},
         confidence=None if held is None else Confidence(tuple(held.scores), held.resolution),
+        identified=dict(read.identified),
     )
 
 

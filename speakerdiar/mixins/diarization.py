@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from speakerdiar.audio import rereadable
 from speakerdiar.config import (
     DiarizeConfig,
     InternalDiarizeConfig,
@@ -30,6 +31,7 @@ from speakerdiar.errors import (
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
 from speakerdiar.mixins.folding import fold
 from speakerdiar.mixins.live import is_live, stream_updates
+from speakerdiar.mixins.naming import Naming
 from speakerdiar.mixins.neural import ModelModes, inference_state, plain_tensors
 from speakerdiar.mixins.sources import CallSource, entries_with, loader_options, rate_of, source_of, write_manifest
 from speakerdiar.mixins.streaming import as_streaming
@@ -148,6 +150,7 @@ class SpkDiarizationMixin(ABC):
         """
         diarcfg = self._diarize_config(override_config, config_kwargs)
         if is_live(audio) or diarcfg.latency is not None:
+            _check_nameless(diarcfg)
             return stream_updates(as_streaming(self), audio, diarcfg)
         return self._diarize_call(audio, diarcfg)
 
@@ -163,8 +166,13 @@ class SpkDiarizationMixin(ABC):
     def _diarize_call(self, audio: Any, diarcfg: DiarizeConfig) -> Iterator[Any]:
         if isinstance(audio, Iterator) and not hasattr(audio, "read"):
             audio = list(audio)  # the hooks see it too, and an iterator can be read but once
+        audio = self._diarize_unpack(audio, diarcfg)
         source = source_of(audio, diarcfg)
         return self._diarize_batches(audio, source, diarcfg)
+
+    def _diarize_unpack(self, audio: Any, diarcfg: DiarizeConfig) -> Any:
+        """Return the recordings of what a call was handed in, for models that take more than recordings."""
+        return audio
 
     def _diarize_config(self, override_config: Any, options: Mapping[str, Any]) -> DiarizeConfig:
         """Make the call's own config and check it."""
@@ -210,7 +218,11 @@ class SpkDiarizationMixin(ABC):
     def _diarize_batches(self, audio: Any, source: CallSource, diarcfg: DiarizeConfig) -> Iterator[Any]:
         internal = diarcfg._internal
         assert internal is not None
-        internal.recordings = {recording.id: recording for recording in source.recordings}
+        listed = source.recordings
+        if diarcfg.voiceprints is not None:
+            internal.naming = Naming.of(diarcfg.voiceprints)
+            listed = tuple(rereadable(recording) for recording in listed)  # the speakers are embedded in the end
+        internal.recordings = {recording.id: recording for recording in listed}
         internal.manifest_filepath = source.manifest_filepath
         if diarcfg.num_workers is None:
             diarcfg.num_workers = min(diarcfg.batch_size, max(0, (os.cpu_count() or 1) - 1))
@@ -248,11 +260,19 @@ class SpkDiarizationMixin(ABC):
                     outputs = self._diarize_forward(batch)
                 processed = self._diarize_output_processing(plain_tensors(outputs), uniq_ids, diarcfg)
                 _check_pairing(processed, uniq_ids, raw_batch, self)
+                if internal.naming is not None:
+                    processed = self._named(processed, uniq_ids, internal)
                 done += len(uniq_ids)
                 bar.update(len(uniq_ids))
                 if diarcfg.progress is not None:
                     diarcfg.progress(done, total)
                 yield processed
+
+    def _named(self, processed: Any, uniq_ids: list[str], internal: InternalDiarizeConfig) -> list[Any]:
+        """Give the speakers of a batch's results the names of enrolled voices."""
+        own = internal.naming.fits(getattr(self, "embedder", None))
+        pairs = zip(processed, uniq_ids, strict=True)
+        return [internal.naming.named(result, internal.recordings.get(id), own=own) for result, id in pairs]
 
     def _diarize_on_begin(self, audio: Any, diarcfg: DiarizeConfig) -> None:
         """Set up and check before anything is read. The default fills in what the call remembers of the model."""
@@ -352,6 +372,11 @@ def _misplaced(values: Sequence[Any]) -> MisplacedArgumentError:
         f"diarize() takes only `audio` by position, and {values[0]!r} stands behind it: "
         f"write {likely}={values[0]!r} (NeMo 2 had batch_size there, NeMo 3 sample_rate)."
     )
+
+
+def _check_nameless(diarcfg: DiarizeConfig) -> None:
+    if diarcfg.voiceprints is not None:
+        raise ConfigError("voiceprints: names come with whole recordings; leave it out live, or call diarize().")
 
 
 def _check_pairing(processed: Any, uniq_ids: Sequence[str], batch: Any, model: object) -> None:

@@ -18,6 +18,8 @@ from speakerdiar.mixins.neural import inference_state
 
 SILENCE_POWER = 1e-9
 """Mean square (-90 dBFS) below which a window counts as silent: it holds no more than the noise of 16-bit samples."""
+PROBE_PITCHES = (110, 123, 139, 156, 175, 196, 220, 247)
+"""Hz: a whole-tone scale from A on, a quarter of a second each."""
 
 
 class EmbeddingMixin(ABC):
@@ -175,6 +177,17 @@ class EmbeddingMixin(ABC):
         if kept.ndim != 2 or len(kept) != len(first) or not kept.shape[1]:
             raise InputError(f"Masks of shape {kept.shape} for {len(first)} windows: give (windows, frames).")
         return self._embed_masked(samples, first, self._checked_length(length), kept, exact)
+
+    def probe(self) -> NDArray[np.float32]:
+        """Return the vector, of length 1, of a sound that is always the same: it tells embedders apart, (dimension,).
+
+        What an embedder does says better than names or weights whether two are one: a network keeps its probe on
+        another machine and in another file format.
+        """
+        pitch = np.repeat(PROBE_PITCHES, self.sample_rate // 4)  # Hz at each sample
+        phase = 2 * np.pi * np.cumsum(pitch) / self.sample_rate
+        buzz = np.sum([np.sin(harmonic * phase) / harmonic for harmonic in range(1, 30)], axis=0)
+        return np.asarray(directions(self.embed((0.1 * buzz).astype(np.float32)))[0], dtype=np.float32)
 
     def _embed_masked(
         self,

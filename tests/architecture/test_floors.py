@@ -14,12 +14,12 @@ PACKAGE = ROOT / "speakerdiar"
 
 FLOORS = (
     ("errors",),
-    ("config", "recording", "annotation", "frames", "windows", "matching", "updates"),
+    ("config", "recording", "annotation", "frames", "windows", "matching", "updates", "voiceprint"),
     ("formats", "audio", "plotting"),
     ("clustering", "postprocessing", "metrics", "simulation"),
     ("mixins", "nn", "checkpoints"),
     ("models",),
-    ("streaming",),
+    ("streaming", "voiceprints"),
     ("training", "batch"),
     ("server",),
     ("cli",),

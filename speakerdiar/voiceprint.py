@@ -1,0 +1,99 @@
+"""Enrolled voices as a value: names and vectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speakerdiar.errors import InputError
+from speakerdiar.matching import best_pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NUMBERED = re.compile(r"(SPEAKER|PERSON)_\d+")
+"""Names that stand for someone unknown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Voiceprints:
+    """Voices of known people, all from one embedder.
+
+    Attributes:
+        names: one for each voice, each once.
+        vectors: of length 1, float32, (N, D).
+    """
+
+    names: tuple[str, ...]
+    vectors: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            check_name(name)
+        if len(set(self.names)) < len(self.names):
+            twice = next(name for name in self.names if self.names.count(name) > 1)
+            raise InputError(f"Two voices are called {twice!r}: give each person a name of their own.")
+        vectors = np.asarray(self.vectors, dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(self.names) or not np.isfinite(vectors).all():
+            raise InputError(
+                f"Vectors of shape {vectors.shape} for {len(self.names)} names: give one of finite numbers each."
+            )
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        for name, length in zip(self.names, lengths[:, 0], strict=True):
+            if not length > 0:
+                raise InputError(f"The vector of {name!r} is all zeros: enrol a recording in which they speak.")
+        object.__setattr__(self, "vectors", vectors / lengths)
+
+    @classmethod
+    def of(cls, vectors: Mapping[str, Any]) -> Voiceprints:
+        """Make them of a mapping from names to vectors (D,) of any length."""
+        listed = [np.asarray(vector, dtype=np.float32).reshape(-1) for vector in vectors.values()]
+        if len({len(vector) for vector in listed}) > 1:
+            sizes = ", ".join(f"{name} {len(vector)}" for name, vector in zip(vectors, listed, strict=True))
+            raise InputError(f"Vectors of several sizes ({sizes}): take all from one embedder.")
+        return cls(tuple(vectors), np.stack(listed) if listed else np.zeros((0, 0), np.float32))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def scores(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the cosine of each vector (S, D) with each voice: (S, N); -1 for a vector of zeros or NaN."""
+        given = np.asarray(vectors, dtype=np.float64)
+        lengths = np.linalg.norm(given, axis=1, keepdims=True)
+        heard = lengths[:, 0] > 0
+        found = np.full((len(given), len(self)), -1.0)
+        if len(self):
+            found[heard] = np.clip(given[heard] / lengths[heard] @ self.vectors.T.astype(np.float64), -1, 1)
+        return found
+
+    def assigned(self, vectors: NDArray[Any], threshold: float) -> dict[int, tuple[str, float]]:
+        """Say which voice each vector is: by row, the name and the score. Who is none of them is left out.
+
+        Two rows never get one name: of all ways to give names, the one whose scores exceed the threshold by most in
+        sum is taken.
+
+        Args:
+            vectors: (S, D), one for each speaker of one recording.
+            threshold: scores from here on count as one person.
+        """
+        scores = self.scores(vectors)
+        above = np.where(scores >= threshold, scores - threshold + 1e-9, 0)
+        return {row: (self.names[column], float(scores[row, column])) for row, column in best_pairs(above)}
+
+
+def check_name(name: Any) -> None:
+    """Raise InputError for what can't be a person's name."""
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise InputError(f"name={name!r}: give a name of printable characters.")
+    if NUMBERED.fullmatch(name):
+        raise InputError(f"name={name!r}: names like this stand for unknown speakers; choose another.")
+
+
+def numbered(speakers: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Return a name for each speaker: the known one, else `SPEAKER_00`, `SPEAKER_01`, ... in the order given."""
+    unknown = [speaker for speaker in speakers if speaker not in names]
+    return {**names, **{speaker: f"SPEAKER_{index:02d}" for index, speaker in enumerate(unknown)}}
