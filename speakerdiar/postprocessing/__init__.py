@@ -16,4 +16,10 @@ Models that hear a few local speakers in each of many windows have steps of thei
     reconstruction   windows back to one recording: how many talk in each frame, and who
     frame_turns      turns from frames, and how far the windows agree on them
     speech_activity  speech, overlap and speaker changes without clustering
+
+SOND hears up to sixteen speakers whom it knows, in windows of 10 ms frames:
+
+    power_set_encoding  classes that stand for sets of speakers, and classes that name somebody absent
+    window_votes        who talks in each frame, by the votes of the windows that saw it, as they come
+    smoothed_activity   median filter, and turns from the longer runs
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +49,16 @@ class Powerset:
         return members_of(self.bits, self.speakers)
 
 
-def members_of(bits: NDArray[np.uint8], speakers: int) -> NDArray[np.bool_]:
+def members_of(bits: NDArray[np.integer[Any]], speakers: int) -> NDArray[np.bool_]:
     """Return who talks, from sets as bits (...): bool, (..., speakers)."""
-    return (bits[..., None] >> np.arange(speakers, dtype=np.uint8) & 1).astype(bool)
+    return (bits[..., None] >> np.arange(speakers, dtype=bits.dtype) & 1).astype(bool)
 
 
 def bits_of(active: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return sets as bits (...), from who talks: (..., speakers), 8 at most."""
-    weights = 1 << np.arange(active.shape[-1])
-    return np.asarray(active @ weights, dtype=np.uint8)
+    return wide_bits_of(active).astype(np.uint8)
+
+
+def wide_bits_of(active: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return sets as bits (...), from who talks: (..., speakers), 62 at most."""
+    return np.asarray(active @ (1 << np.arange(active.shape[-1], dtype=np.int64)), dtype=np.int64)
