@@ -64,6 +64,11 @@ def loads_segments(text: str, wavs: dict[str, str], *, path: str | os.PathLike[s
     return list(found.values())
 
 
+def is_command(place: str) -> bool:
+    """Whether Kaldi would run this as a command, where a path is expected."""
+    return place.strip().startswith("|") or place.strip().endswith("|")
+
+
 def _stretch(fields: list[str], wavs: dict[str, str], path: object, line: int) -> Recording:
     if len(fields) != 4:
         message = f"{len(fields)} fields: a line has 4 (utterance, recording, start, end)."
@@ -84,7 +89,7 @@ def _stretch(fields: list[str], wavs: dict[str, str], path: object, line: int) -
 def _fault(id: str, wav: str, known: dict[str, str]) -> str | None:
     if not wav:
         return f"{id!r} has no path."
-    if wav.startswith("|") or wav.endswith("|"):
+    if is_command(wav):
         return f"{wav!r:.60} is a command, and commands aren't run: write the audio to a file and name that."
     if _INSIDE_ARCHIVE.search(wav):
         return f"{wav!r:.60} is a place inside an archive: give a file of audio."
