@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from speakerdiar.models import load_model
     from speakerdiar.recording import Recording
     from speakerdiar.updates import StreamingUpdate
+    from speakerdiar.voiceprints import VoiceprintStore
 
 _HOMES = {
     "Diarization": "speakerdiar.annotation",
@@ -40,6 +41,7 @@ _HOMES = {
     "SpkDiarizationMixin": "speakerdiar.mixins",
     "StreamingUpdate": "speakerdiar.updates",
     "Turn": "speakerdiar.annotation",
+    "VoiceprintStore": "speakerdiar.voiceprints",
     "audio_dataloader": "speakerdiar.mixins",
     "load": "speakerdiar.formats",
     "load_model": "speakerdiar.models",
@@ -60,6 +62,7 @@ __all__ = [
     "SpkDiarizationMixin",
     "StreamingUpdate",
     "Turn",
+    "VoiceprintStore",
     "__version__",
     "audio_dataloader",
     "load",

@@ -146,10 +146,18 @@ class Verifier:
                 progress(done, len(paths))
         return np.array([_cosine(vectors[trial.enrol], vectors[trial.test]) for trial in listed])
 
-    def _embed_one(self, recording: Recording) -> NDArray[np.float32]:
+    def speech(self, recording: Recording) -> NDArray[np.float32]:
+        """Return what is speech in a recording, put together: samples (n,), mono, at the embedder's rate.
+
+        Raises:
+            AudioError: audio that can't be read.
+        """
         samples = load(recording, self.embedder.sample_rate)
         regions, _ = find_speech(self.segmenter, [samples], ClusteringDiarizer.DEFAULT_POSTPROCESSING)
-        return embed_parts(self.embedder, samples, regions, recording.path or recording.id)
+        return _joined(samples, regions, self.embedder.sample_rate)
+
+    def _embed_one(self, recording: Recording) -> NDArray[np.float32]:
+        return embed_speech(self.embedder, self.speech(recording), recording.path or recording.id)
 
 
 def embed_parts(
@@ -169,12 +177,24 @@ def embed_parts(
     Raises:
         InputError: no part has any sound.
     """
-    borders = np.rint(parts * embedder.sample_rate).astype(np.int64)
-    kept = np.concatenate([samples[:0], *(samples[first:last] for first, last in borders)])
-    vector = directions(embedder.embed(kept))[0] if len(kept) else np.zeros(embedder.dimension)
+    return embed_speech(embedder, _joined(samples, parts, embedder.sample_rate), name)
+
+
+def embed_speech(embedder: EmbeddingMixin, speech: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """Return the vector of a speaker's speech (n,), of length 1, (dimension,).
+
+    Raises:
+        InputError: it is empty or silent; the message begins with `name`.
+    """
+    vector = directions(embedder.embed(speech))[0] if len(speech) else np.zeros(embedder.dimension)
     if not vector.any():
         raise InputError(f"{name}: no speech heard: give a recording in which someone speaks.")
     return np.asarray(vector, dtype=np.float32)
+
+
+def _joined(samples: NDArray[np.float32], parts: NDArray[np.float64], rate: int) -> NDArray[np.float32]:
+    borders = np.rint(parts * rate).astype(np.int64)
+    return np.concatenate([samples[:0], *(samples[first:last] for first, last in borders)])
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

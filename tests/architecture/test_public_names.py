@@ -12,7 +12,19 @@ import pytest
 import speakerdiar
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "scipy", "soundfile", "librosa", "sklearn", "pandas", "matplotlib", "av", "omegaconf", "pydantic")
+HEAVY = (
+    "torch",
+    "scipy",
+    "soundfile",
+    "librosa",
+    "sklearn",
+    "pandas",
+    "matplotlib",
+    "av",
+    "omegaconf",
+    "pydantic",
+    "sqlalchemy",
+)
 
 
 def loaded_by(statement: str) -> set[str]:
