@@ -26,10 +26,13 @@ class Voiceprints:
     Attributes:
         names: one for each voice, each once.
         vectors: of length 1, float32, (N, D).
+        centre: mean of the embedder's vectors over many people, (D,); it is taken off before voices are compared, so
+            that what all voices share doesn't count. None leaves it out.
     """
 
     names: tuple[str, ...]
     vectors: NDArray[np.float32]
+    centre: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -63,12 +66,18 @@ class Voiceprints:
     def scores(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """Return the cosine of each vector (S, D) with each voice: (S, N); -1 for a vector of zeros or NaN."""
         given = np.asarray(vectors, dtype=np.float64)
-        lengths = np.linalg.norm(given, axis=1, keepdims=True)
-        heard = lengths[:, 0] > 0
+        heard = np.linalg.norm(given, axis=1) > 0
         found = np.full((len(given), len(self)), -1.0)
         if len(self):
-            found[heard] = np.clip(given[heard] / lengths[heard] @ self.vectors.T.astype(np.float64), -1, 1)
+            found[heard] = np.clip(self._directions(given[heard]) @ self._directions(self.vectors).T, -1, 1)
         return found
+
+    def _directions(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
+        """Return vectors (S, D) from the centre on, scaled to length 1."""
+        units = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+        moved = units if self.centre is None else units - self.centre
+        directions: NDArray[np.float64] = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+        return directions
 
     def assigned(self, vectors: NDArray[Any], threshold: float) -> dict[int, tuple[str, float]]:
         """Say which voice each vector is: by row, the name and the score. Who is none of them is left out.

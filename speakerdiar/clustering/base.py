@@ -28,12 +28,16 @@ class ClustererMixin(ABC):
     knows_time: ClassVar[bool] = False
     """Whether labels depend on the order of the embeddings, as turns of speech do."""
 
-    def fit_predict(self, embeddings: ArrayLike, count: SpeakerCount = ANY_COUNT) -> Labels:
+    def fit_predict(
+        self, embeddings: ArrayLike, count: SpeakerCount = ANY_COUNT, *, known: ArrayLike | None = None
+    ) -> Labels:
         """Return one label for each embedding.
 
         Args:
             embeddings: (N, D), one vector a row, in order of time; any float type.
             count: how many speakers there may be. Always met, also where embeddings are few or identical.
+            known: (M, D), voices from the same model that may be among the speakers. Clusterers that can make no use
+                of them leave them aside.
 
         Returns:
             (N,) labels 0..K-1 in order of first appearance, with count.least <= K <= count.most. No embeddings, no
@@ -49,7 +53,8 @@ class ClustererMixin(ABC):
         check_count(len(vectors), count)
         if len(vectors) == 1 or count.most == 1:
             return np.zeros(len(vectors), np.int64)
-        labels = self._cluster(vectors, count)
+        voices = np.zeros((0, vectors.shape[1])) if known is None else checked_embeddings(known)
+        labels = self._cluster_known(vectors, count, voices) if len(voices) else self._cluster(vectors, count)
         return in_order_of_appearance(meet_count(vectors, labels, count))
 
     @abstractmethod
@@ -59,6 +64,10 @@ class ClustererMixin(ABC):
         A number of clusters outside `count` is put right afterwards by splitting and merging, but an algorithm that
         knows the count while it works does better than that.
         """
+
+    def _cluster_known(self, embeddings: Vectors, count: SpeakerCount, known: Vectors) -> Labels:
+        """Return labels as `_cluster` does, where voices (M, D) are known that may be among the speakers."""
+        return self._cluster(embeddings, count)
 
 
 def checked_embeddings(embeddings: ArrayLike) -> Vectors:

@@ -19,6 +19,7 @@ from speakerdiar.clustering.ahc import AhcClusterer
 from speakerdiar.clustering.base import ClustererMixin, Labels
 from speakerdiar.clustering.centroids import cluster_centroids, nearest_centroid
 from speakerdiar.clustering.counts import in_order_of_appearance
+from speakerdiar.clustering.known_voices import claimed
 from speakerdiar.clustering.linkage import labels_of, linkage, merged_within
 from speakerdiar.clustering.micro import micro_clusters
 from speakerdiar.clustering.plda import Plda, train_plda
@@ -54,6 +55,23 @@ class VbxResult:
     """Evidence lower bound after each iteration."""
 
 
+@dataclass(frozen=True, eq=False)
+class Enrolment:
+    """What is known of speakers before a fit: as if these features of theirs had been heard elsewhere.
+
+    They add to the sums of (16) and (17) as features whose speaker is certain.
+    """
+
+    counts: Matrix
+    """(K,): how many features; 0 for speakers of whom nothing is known."""
+    sums: Matrix
+    """(K, d): the sum of the features, each times the root of phi (18)."""
+
+    def among(self, speakers: NDArray[np.bool_]) -> Enrolment:
+        """Return what is known of some of the speakers (K,)."""
+        return Enrolment(self.counts[speakers], self.sums[speakers])
+
+
 def smoothed(labels: NDArray[Any], smoothing: float = SMOOTHING) -> Matrix:
     """Return responsibilities (T, K) to start from: labels 0..K-1, each e^smoothing as likely as any other."""
     clusters = int(labels.max()) + 1
@@ -75,6 +93,7 @@ def vbx(
     tolerance: float = 1e-4,
     priors: Matrix | None = None,
     floor: float = 0.0,
+    enrolled: Enrolment | None = None,
 ) -> VbxResult:
     """Fit the model to features in order of time, starting from responsibilities.
 
@@ -91,16 +110,18 @@ def vbx(
         priors: (K,) to start from; None for equal ones.
         floor: added to the priors in each iteration. Where there is one, no speaker is ever given up: with 1e-8, these
             are pyannote.audio's iterations.
+        enrolled: what is known of the speakers beforehand.
     """
     speakers = np.arange(responsibilities.shape[1])
     gamma = responsibilities
     pi = np.full(len(speakers), 1 / len(speakers)) if priors is None else priors
     rho = features * np.sqrt(phi)  # (18)
+    enrolled = enrolled or Enrolment(np.zeros(len(speakers)), np.zeros((len(speakers), features.shape[1])))
     constant = -0.5 * ((features**2).sum(axis=1) + features.shape[1] * math.log(2 * math.pi))
     elbos: list[float] = []
     for _ in range(max_iterations):
-        inverse = 1 / (1 + fa / fb * gamma.sum(axis=0)[:, None] * phi)  # (17)
-        alpha = fa / fb * inverse * (gamma.T @ rho)  # (16)
+        inverse = 1 / (1 + fa / fb * (gamma.sum(axis=0) + enrolled.counts)[:, None] * phi)  # (17)
+        alpha = fa / fb * inverse * (gamma.T @ rho + enrolled.sums)  # (16)
         scores = rho @ alpha.T  # (23), in place: with many speakers of a long recording, this is what takes memory
         scores -= 0.5 * (inverse + alpha**2) @ phi
         scores += constant[:, None]
@@ -110,6 +131,7 @@ def vbx(
         alive = (pi >= LEAST_PRIOR) | (floor > 0)
         if not alive.all():
             speakers, gamma, pi = speakers[alive], gamma[:, alive], pi[alive] / pi[alive].sum()
+            enrolled = enrolled.among(alive)
         if len(elbos) > 1 and elbos[-1] - elbos[-2] < tolerance:
             break
     result = np.zeros(responsibilities.shape), np.zeros(responsibilities.shape[1])
@@ -205,6 +227,11 @@ class VbxClusterer(ClustererMixin):
     long_thresholds: tuple[float, ...] = (0.3, 0.34, 0.38, 0.42)
     """Long recordings are fitted from the first clusters of each of these; the greatest evidence (ELBO) wins. Below
     `long_from` the evidence would prefer too few speakers."""
+    known_from: float = 0.6
+    """First clusters whose cosine with a known voice, from the PLDA's mean on, is this or more begin as that voice's.
+    So what is one person's begins as one; below 0.6, on real recordings, others join who aren't known."""
+    known_weight: float = 10.0
+    """A known voice counts as so many embeddings of its speaker."""
     max_exact: int = 6000
     """Above this many embeddings, the first clusters are made of weighted micro-clusters, this many at most."""
 
@@ -235,12 +262,17 @@ class VbxClusterer(ClustererMixin):
         return AhcClusterer(threshold=self.threshold, min_cluster_size=min_cluster_size, max_exact=self.max_exact)
 
     def _cluster(self, embeddings: NDArray[Any], count: SpeakerCount) -> Labels:
+        return self._cluster_known(embeddings, count, np.zeros((0, embeddings.shape[1])))
+
+    def _cluster_known(self, embeddings: NDArray[Any], count: SpeakerCount, known: NDArray[Any]) -> Labels:
         least_size = self.least_size(len(embeddings))
         starts = self._first_clusters(embeddings)
         plda = self.plda if isinstance(self.plda, Plda) else train_plda(embeddings, starts[0], shrinkage=OWN_SHRINKAGE)
         features = plda.project(embeddings)
         most = max(MOST_FIRST, count.least)
-        fits = [self._fit(features, plda.phi, strongest_clusters(embeddings, start, most)) for start in starts]
+        strongest = [strongest_clusters(embeddings, start, most) for start in starts]
+        claims = [claimed(embeddings, start, known, plda.means[0], self.known_from) for start in strongest]
+        fits = [self._fit(features, plda, *claim) for claim in claims]
         found = max(fits, key=lambda fit: fit.elbos[-1])
         large = large_speakers(found, least_size)
         target = count.clip(len(large))
@@ -248,7 +280,7 @@ class VbxClusterer(ClustererMixin):
             return among(found, large[:target])
         # More are asked for than the fit tells apart: start it from just as many, and let it move borders only.
         cut = self._ahc(least_size).fit_predict(embeddings, SpeakerCount(target, target))
-        found = self._fit(features, plda.phi, cut)
+        found = self._fit(features, plda, cut)
         large = large_speakers(found, 1)
         return among(found, large) if len(large) == target else cut
 
@@ -263,16 +295,22 @@ class VbxClusterer(ClustererMixin):
         cuts = {int(merges.sum()): merges for merges in (merged_within(tree, threshold) for threshold in thresholds)}
         return [in_order_of_appearance(labels_of(tree, merges)[micro]) for merges in cuts.values()]
 
-    def _fit(self, features: Matrix, phi: Matrix, labels: Labels) -> VbxResult:
+    def _fit(self, features: Matrix, plda: Plda, labels: Labels, voices: NDArray[Any] | None = None) -> VbxResult:
+        """Fit from first clusters (T,); `voices` (K, D) has the known voice of each, or a row of zeros."""
+        enrolled = None
+        if voices is not None:
+            counts = np.where(voices.any(axis=1), self.known_weight, 0.0)
+            enrolled = Enrolment(counts, counts[:, None] * plda.project(voices) * np.sqrt(plda.phi))
         return vbx(
             features,
-            phi,
+            plda.phi,
             smoothed(labels),
             fa=self.fa,
             fb=self.fb,
             loop_probability=self.loop_probability,
             max_iterations=self.max_iterations,
             tolerance=TOLERANCE * len(features),
+            enrolled=enrolled,
         )
 
 

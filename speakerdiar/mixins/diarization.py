@@ -220,7 +220,7 @@ class SpkDiarizationMixin(ABC):
         assert internal is not None
         listed = source.recordings
         if diarcfg.voiceprints is not None:
-            internal.naming = Naming.of(diarcfg.voiceprints)
+            internal.naming = Naming.of(diarcfg.voiceprints, self)
             listed = tuple(rereadable(recording) for recording in listed)  # the speakers are embedded in the end
         internal.recordings = {recording.id: recording for recording in listed}
         internal.manifest_filepath = source.manifest_filepath
@@ -261,18 +261,12 @@ class SpkDiarizationMixin(ABC):
                 processed = self._diarize_output_processing(plain_tensors(outputs), uniq_ids, diarcfg)
                 _check_pairing(processed, uniq_ids, raw_batch, self)
                 if internal.naming is not None:
-                    processed = self._named(processed, uniq_ids, internal)
+                    processed = _named(processed, uniq_ids, internal)
                 done += len(uniq_ids)
                 bar.update(len(uniq_ids))
                 if diarcfg.progress is not None:
                     diarcfg.progress(done, total)
                 yield processed
-
-    def _named(self, processed: Any, uniq_ids: list[str], internal: InternalDiarizeConfig) -> list[Any]:
-        """Give the speakers of a batch's results the names of enrolled voices."""
-        own = internal.naming.fits(getattr(self, "embedder", None))
-        pairs = zip(processed, uniq_ids, strict=True)
-        return [internal.naming.named(result, internal.recordings.get(id), own=own) for result, id in pairs]
 
     def _diarize_on_begin(self, audio: Any, diarcfg: DiarizeConfig) -> None:
         """Set up and check before anything is read. The default fills in what the call remembers of the model."""
@@ -372,6 +366,12 @@ def _misplaced(values: Sequence[Any]) -> MisplacedArgumentError:
         f"diarize() takes only `audio` by position, and {values[0]!r} stands behind it: "
         f"write {likely}={values[0]!r} (NeMo 2 had batch_size there, NeMo 3 sample_rate)."
     )
+
+
+def _named(processed: Any, uniq_ids: list[str], internal: InternalDiarizeConfig) -> list[Any]:
+    """Give the speakers of a batch's results the names of enrolled voices."""
+    pairs = zip(processed, uniq_ids, strict=True)
+    return [internal.naming.named(result, internal.recordings.get(id)) for result, id in pairs]
 
 
 def _check_nameless(diarcfg: DiarizeConfig) -> None:

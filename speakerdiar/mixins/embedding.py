@@ -43,6 +43,14 @@ class EmbeddingMixin(ABC):
     """Distance (centroid linkage of unit vectors, Euclidean) up to which vectors of local speakers are one person's;
     None where it isn't known."""
 
+    voice_threshold: float | None = None
+    """Cosine, from the `centre` on, from which two vectors are one person's; None where it isn't known."""
+
+    @property
+    def centre(self) -> NDArray[np.float32] | None:
+        """Mean of vectors over many people, (dimension,); None where it isn't known."""
+        return None
+
     @property
     @abstractmethod
     def sample_rate(self) -> int:

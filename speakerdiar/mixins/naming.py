@@ -46,15 +46,17 @@ class Naming:
         voices: as they were when the call began.
         embedder: what made their vectors.
         threshold: scores from here on count as one person.
+        own: whether the model's own embeddings may be compared with these voices.
     """
 
     voices: Voiceprints
     embedder: EmbeddingMixin
     threshold: float
+    own: bool
 
     @classmethod
-    def of(cls, source: Any) -> Naming:
-        """Take the voices from where they are.
+    def of(cls, source: Any, model: object) -> Naming:
+        """Take the voices from where they are, for the results of a model.
 
         Raises:
             ConfigError: they can't be taken from there.
@@ -64,19 +66,17 @@ class Naming:
                 f"voiceprints={source!r:.80}: give a VoiceprintStore, such as VoiceprintStore('voices.db') or "
                 "VoiceprintStore.of({'Ana': 'ana.wav'})."
             )
-        return cls(source.voiceprints(), source.embedder, source.threshold)
+        own = getattr(model, "embedder", None)
+        fits = isinstance(own, EmbeddingMixin) and same_embedder(source.embedder, own)
+        voices = replace(source.voiceprints(), centre=source.embedder.centre)
+        return cls(voices, source.embedder, source.threshold, fits)
 
-    def fits(self, embedder: Any) -> bool:
-        """Whether vectors of an embedder may be compared with these voices."""
-        return isinstance(embedder, EmbeddingMixin) and same_embedder(self.embedder, embedder)
-
-    def named(self, result: Any, recording: Recording | None, *, own: bool) -> Diarization:
+    def named(self, result: Any, recording: Recording | None) -> Diarization:
         """Return the result with names: no name twice, and `SPEAKER_00`, ... for those who are none of the voices.
 
         Args:
             result: a `Diarization`.
             recording: its audio, to embed the speakers from; it can be read from its beginning.
-            own: whether the result's embeddings are of the voices' embedder.
 
         Raises:
             ConfigError: the result is no `Diarization`, or there is nothing to embed its speakers from.
@@ -84,27 +84,28 @@ class Naming:
         if not isinstance(result, Diarization):
             raise ConfigError(f"voiceprints: names are for Diarizations, and this model gives {type(result).__name__}.")
         speakers = result.speakers
-        if not (own and all(speaker in result.embeddings for speaker in speakers)):
+        if not (self.own and all(speaker in result.embeddings for speaker in speakers)):
             if recording is None:
                 raise ConfigError("voiceprints: a DataLoader's recordings can't be read again; give paths or samples.")
-            result = replace(result, embeddings=self._embedded(result, recording))
+            result = replace(result, embeddings=speaker_vectors(result, recording, self.embedder))
         vectors = np.stack([result.embeddings[speaker] for speaker in speakers]) if speakers else np.zeros((0, 0))
         found = self.voices.assigned(vectors, self.threshold)
         names = {speakers[row]: name for row, (name, _) in found.items()}
         named: Diarization = result.renamed(numbered(speakers, names))
         return replace(named, identified=dict(sorted(found.values())))
 
-    def _embedded(self, result: Diarization, recording: Recording) -> dict[str, NDArray[np.float32]]:
-        """Return a vector for each speaker, of what they say alone; zeros where they never have the floor alone."""
-        pieces = spoken_alone(result, SPEECH_SECONDS)
-        samples = _cut(recording, result.offset, pieces, self.embedder.sample_rate)
-        least = round(self.embedder.min_seconds * self.embedder.sample_rate)
-        return {
-            speaker: self.embedder.embed(kept)[0]
-            if len(kept) >= least
-            else np.zeros(self.embedder.dimension, np.float32)
-            for speaker, kept in samples.items()
-        }
+
+def speaker_vectors(
+    result: Diarization, recording: Recording, embedder: EmbeddingMixin
+) -> dict[str, NDArray[np.float32]]:
+    """Return a vector for each speaker, of what they say alone; zeros where they never have the floor alone."""
+    pieces = spoken_alone(result, SPEECH_SECONDS)
+    samples = _cut(recording, result.offset, pieces, embedder.sample_rate)
+    least = round(embedder.min_seconds * embedder.sample_rate)
+    return {
+        speaker: embedder.embed(kept)[0] if len(kept) >= least else np.zeros(embedder.dimension, np.float32)
+        for speaker, kept in samples.items()
+    }
 
 
 def same_embedder(one: EmbeddingMixin, other: EmbeddingMixin) -> bool:

@@ -230,7 +230,7 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
         if not len(heard.windows):
             return finished(heard.recording, (), diarcfg, scores=_scores((), heard.speech, 0))
         count = speaker_count(heard.recording, diarcfg)
-        labels = self.clusterer.fit_predict(heard.embeddings, count)
+        labels = self.clusterer.fit_predict(heard.embeddings, count, known=self._known(diarcfg))
         if not self.clusterer.knows_time:
             labels = resegment(heard.embeddings, labels, heard.windows.change_cost(*self.change_cost))
         centroids = directions(cluster_centroids(heard.embeddings, labels)[0]).astype(np.float32)
@@ -243,6 +243,11 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
             scores=_scores(turns, heard.speech, len(centroids)),
             embeddings={str(label): vector for label, vector in enumerate(centroids)},
         )
+
+    def _known(self, diarcfg: DiarizeConfig) -> NDArray[np.float32] | None:
+        """Return the call's enrolled voices, (M, D), where this embedder made them."""
+        naming = None if diarcfg._internal is None else diarcfg._internal.naming
+        return naming.voices.vectors if naming is not None and naming.own else None
 
 
 def _clusterer(clusterer: str | ClustererMixin | None, embedder: EmbeddingMixin) -> ClustererMixin:

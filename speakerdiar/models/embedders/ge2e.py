@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from speakerdiar.checkpoints.installed import check_sha256, installed_file, load_weights
+from speakerdiar.clustering.plda import Plda
 from speakerdiar.config import is_count
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.embedding import EmbeddingMixin, window_power
+from speakerdiar.models.weights import weights_path
 from speakerdiar.nn.frontend import MelSpectrogram
 from speakerdiar.nn.ge2e import Ge2eEncoder
 from speakerdiar.nn.threads import map_over_threads
@@ -55,6 +57,8 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
     plda_name = "ge2e_plda.npz"
     slot_threshold = 0.45
     """From 0.4 to 0.5 the result on real recordings is the same; beyond, people are lost or invented."""
+    voice_threshold = 0.47
+    """Both kinds of error are equally frequent there, on clips of 4 s of one session (`benchmarks/verification.py`)."""
 
     def __init__(
         self, *, target_dbfs: float | None = -30.0, increase_only: bool = False, windows_at_once: int = 32
@@ -80,6 +84,11 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
     def dimension(self) -> int:
         """Size of a vector."""
         return self.encoder.linear.out_features
+
+    @property
+    def centre(self) -> NDArray[np.float32]:
+        """Mean of the vectors that the PLDA was trained on."""
+        return Plda.load(weights_path(self.plda_name)).means[0].astype(np.float32)
 
     @property
     def hop_samples(self) -> int:

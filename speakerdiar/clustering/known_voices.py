@@ -1,0 +1,42 @@
+"""Clusters of a recording that are the voices of known people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerdiar.clustering.affinity import unit_rows
+from speakerdiar.clustering.centroids import cluster_centroids
+
+
+def claimed(
+    embeddings: NDArray[Any],
+    labels: NDArray[np.int64],
+    known: NDArray[Any],
+    centre: NDArray[Any],
+    least: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Join the clusters that are near one known voice, and say whose each cluster is.
+
+    Args:
+        embeddings: (N, D).
+        labels: (N,) 0..K-1.
+        known: (M, D), voices from the same model; M may be 0.
+        centre: (D,), taken off vectors of length 1 before they are compared.
+        least: the cosine from which on a cluster's mean is near a voice.
+
+    Returns:
+        Labels (N,) 0..J-1 of J <= K clusters, and the voice of each, (J, D), with rows of zeros where it is nobody's.
+    """
+    means, _ = cluster_centroids(unit_rows(embeddings), labels)
+    whose = len(known) + np.arange(len(means))
+    if len(known):
+        scores = unit_rows(unit_rows(means) - centre) @ unit_rows(unit_rows(known) - centre).T  # (K, M)
+        whose = np.where(scores.max(axis=1) >= least, scores.argmax(axis=1), whose)
+    owners, joined = np.unique(whose, return_inverse=True)
+    voices = np.zeros((len(owners), embeddings.shape[1]))
+    taken = owners < len(known)
+    voices[taken] = known[owners[taken]]
+    return joined[labels], voices
