@@ -199,8 +199,9 @@ def _check_head(head: bytes, left: int) -> None:
     shape = struct.unpack_from(layout, sizes)
     if min(shape) < 1:
         raise FormatError(f"a matrix of shape {shape}: give one that holds numbers.")
-    if math.prod(shape) * width > left:
-        raise FormatError(f"a matrix of shape {shape} doesn't fit in the {left} bytes that are left: it is cut short.")
+    held = left - (len(head) - len(sizes)) - struct.calcsize(layout)
+    if math.prod(shape) * width > held:
+        raise FormatError(f"a matrix of shape {shape} doesn't fit in the {held} bytes that follow: it is cut short.")
 
 
 def _binary(file: BinaryIO) -> NDArray[Any]:
