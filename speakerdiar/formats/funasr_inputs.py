@@ -5,7 +5,8 @@
     ("wav.scp", "profile.scp")
 
 An item is a path, what the file holds, and how; a path alone is `sound` where it comes first, `kaldi_ark` where it
-comes second. A profile is one row a speaker. Commands in lists are refused, as everywhere.
+comes second. A `sound` that doesn't end with `.scp` is the recording itself, and its key is its name without suffix. A
+profile is one row a speaker; a file that ends with `.ark` is the archive itself. Commands in lists are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from speakerdiar.errors import FormatError, InputError, closest
 from speakerdiar.formats import files, kaldi, kaldi_ark
+from speakerdiar.recording import id_of_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,6 +115,8 @@ def _item(given: Any, at: int) -> _Item:
 def _speech(item: _Item) -> Mapping[str, str | kaldi_ark.MatrixPlace]:
     if item.type == "kaldi_ark":
         return kaldi_ark.load_scp(item.path)
+    if not item.path.lower().endswith(".scp"):
+        return {id_of_path(item.path): item.path}
     return kaldi.loads_scp(files.read_text(item.path), path=item.path)
 
 
