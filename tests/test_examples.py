@@ -20,7 +20,7 @@ SAYS = {"05_verify_speakers.py": "same speaker"}  # the others say who speaks wh
 def test_there_are_examples() -> None:
     numbered = {
         *("01_diarize_file.py", "02_own_model.py", "03_stream_microphone.py", "04_pyannote_pipeline.py"),
-        "05_verify_speakers.py",
+        *("05_verify_speakers.py", "06_named_speakers.py"),
     }
     assert {*numbered, "demo.py"} <= {path.name for path in EXAMPLES}
 
