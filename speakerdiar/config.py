@@ -227,6 +227,18 @@ def private_copy(config: DiarizeConfigT) -> DiarizeConfigT:
     return own
 
 
+def as_config(config: Any, cls: type[DiarizeConfigT]) -> Any:
+    """Return a config as one of a model's own class: None gives the defaults, options that it lacks get theirs.
+
+    A config of that class, or of one derived from it, comes back as it is; so does what is no config at all.
+    """
+    if config is None:
+        return cls()
+    if isinstance(config, cls) or not isinstance(config, DiarizeConfig):
+        return config
+    return cls(**{f.name: getattr(config, f.name) for f in dataclasses.fields(DiarizeConfig)})
+
+
 @functools.cache
 def field_docs(cls: type) -> dict[str, str]:
     """Return the text written under each field of a dataclass, its bases included.
@@ -255,6 +267,7 @@ __all__ = [
     "InternalDiarizeConfig",
     "PostProcessingParams",
     "SpeakerCount",
+    "as_config",
     "checked_options",
     "closest",
     "field_docs",

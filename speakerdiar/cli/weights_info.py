@@ -21,8 +21,8 @@ def describe(place: Path, files: Collection[str] = ()) -> dict[str, Any]:
     """Return what a weight file or a model's folder is.
 
     Args:
-        place: a `.nemo` file, or a folder of our own format, of transformers, or with one `.nemo` file; weights of a
-            segmenter or an embedder; the folder of a pyannote pipeline.
+        place: a `.nemo` file, or a folder of our own format, of transformers, or with one `.nemo` file; FunASR's SOND;
+            weights of a segmenter or an embedder; the folder of a pyannote pipeline.
         files: names of the folder's files that count, where others may lie beside them; by default all.
 
     Returns:
@@ -48,7 +48,8 @@ def describe(place: Path, files: Collection[str] = ()) -> dict[str, Any]:
     if _is_part(checkpoint):
         return describe_part(checkpoint.path)
     ours = checkpoint.path.is_dir()
-    facts = {"path": str(checkpoint.path), "kind": "folder" if ours else "nemo", **_of_checkpoint(checkpoint)}
+    kind = "folder" if ours else "nemo" if checkpoint.path.suffix == ".nemo" else "funasr"
+    facts = {"path": str(checkpoint.path), "kind": kind, **_of_checkpoint(checkpoint)}
     weights = checkpoint.path / WEIGHTS if ours else checkpoint.path
     return {**facts, "sha256": {weights.name: sha256_of(weights)}}
 

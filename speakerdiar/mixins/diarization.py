@@ -17,6 +17,7 @@ from speakerdiar.config import (
     DiarizeConfig,
     InternalDiarizeConfig,
     PostProcessingParams,
+    as_config,
     checked_options,
     private_copy,
 )
@@ -176,9 +177,7 @@ class SpkDiarizationMixin(ABC):
 
     def _diarize_config(self, override_config: Any, options: Mapping[str, Any]) -> DiarizeConfig:
         """Make the call's own config and check it."""
-        config = _to_dataclass(override_config)
-        base = self.DIARIZE_CONFIG() if config is None else config
-        own = private_copy(base)
+        own: DiarizeConfig = private_copy(as_config(_to_dataclass(override_config), self.DIARIZE_CONFIG))
         for name, value in checked_options(type(own), options).items():
             setattr(own, name, value)
         own.validate()

@@ -47,6 +47,7 @@ def finished(
     alone: tuple[Turn, ...] | None = None,
     confidence: Confidence | None = None,
     places: int | None = 6,
+    named: bool = False,
 ) -> Diarization:
     """Put turns on the recording's clock, cut them at its end and name the speakers by first appearance.
 
@@ -59,6 +60,7 @@ def finished(
         alone: the turns of one speaker at a time, where the model knows better than their order.
         confidence: frame-wise; by default that of the scores.
         places: decimals of times, in seconds; None leaves them as they are, for who must print another toolkit's.
+        named: the turns bear people's names, which stay.
     """
     result = Diarization(
         recording.id,
@@ -68,7 +70,7 @@ def finished(
         embeddings=embeddings or {},
         alone=None if alone is None else _placed(alone, recording, places),
     )
-    names = {old: f"SPEAKER_{index:02d}" for index, old in enumerate(result.speakers)}
+    names = {old: old if named else f"SPEAKER_{index:02d}" for index, old in enumerate(result.speakers)}
     result = result.renamed(names)
     if diarcfg.confidence:
         sure = frame_confidence(scores) if confidence is None and scores is not None else confidence

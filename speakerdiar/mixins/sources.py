@@ -32,7 +32,7 @@ def source_of(audio: Any, diarcfg: DiarizeConfig) -> CallSource:
     """Check what was handed in, and put it in one shape, without opening any audio."""
     if isinstance(audio, DataLoader):
         return CallSource(loader=audio)
-    path = _manifest_path(audio)
+    path = manifest_path(audio)
     if path is None:
         return CallSource(tuple(_limited(as_recordings(audio, diarcfg.sample_rate), diarcfg)))
     # A manifest that isn't there may still mean something to a model's own loader: it answers for it.
@@ -40,7 +40,8 @@ def source_of(audio: Any, diarcfg: DiarizeConfig) -> CallSource:
     return CallSource(tuple(_limited(recordings, diarcfg)), manifest_filepath=path)
 
 
-def _manifest_path(audio: Any) -> str | None:
+def manifest_path(audio: Any) -> str | None:
+    """Return the path of a manifest, where that is what was handed in; else None."""
     single = audio[0] if isinstance(audio, list | tuple) and len(audio) == 1 else audio
     if not isinstance(single, str | os.PathLike):
         return None

@@ -221,7 +221,9 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> 
 def _load_weights(name: str, options: Mapping[str, Any]) -> SpkDiarizationMixin:
     """Load what isn't a row: a path, or a repository on the Hub."""
     near = closest(name, MODELS)
-    looks_like_weights = os.path.exists(name) or "/" in name or name.endswith((".nemo", ".onnx", ".bin", ".ckpt"))
+    looks_like_weights = (
+        os.path.exists(name) or "/" in name or name.endswith((".nemo", ".onnx", ".bin", ".ckpt", ".pb"))
+    )
     if not looks_like_weights:
         raise UnknownModelError(
             f"There is no model {name!r}.{near} Models: {', '.join(MODELS)}; or give the path of a .nemo file or of a "

@@ -15,6 +15,7 @@ from speakerdiar.checkpoints.folder import CONFIG, FORMAT, read_folder
 from speakerdiar.checkpoints.hub import is_repository, pull
 from speakerdiar.checkpoints.nemo import read_nemo, target_of
 from speakerdiar.checkpoints.pyannote_pipeline import is_pipeline
+from speakerdiar.checkpoints.sond import funasr_file, read_funasr
 from speakerdiar.errors import WeightsError
 from speakerdiar.models.pretrained import PretrainedMixin
 
@@ -25,8 +26,9 @@ _HOME = "speakerdiar.models.diarizers"
 OWN: Mapping[str, str] = {
     "sortformer": f"{_HOME}.sortformer:SortformerDiarizer",
     "streaming-sortformer": f"{_HOME}.streaming_sortformer:StreamingSortformerDiarizer",
+    "sond": f"{_HOME}.sond:SondDiarizer",
 }
-"""Names in `config.yaml` of our own format, and the classes they stand for."""
+"""Names in `config.yaml` of our own format, and in FunASR's YAML, and the classes they stand for."""
 TRANSFORMERS: Mapping[str, str] = {"nemotron3_diarization": f"{_HOME}.nemotron:NemotronDiarizer"}
 """Values of `model_type` in `config.json` of a transformers folder."""
 PART_SUFFIXES = (".onnx", ".bin", ".ckpt", ".pt", ".pth", ".safetensors")
@@ -41,8 +43,8 @@ def open_model(name_or_path: str | os.PathLike[str], **options: Any) -> SpkDiari
     """Make the diarizer that reads these weights.
 
     Args:
-        name_or_path: a `.nemo` file, a folder (our own format, transformers', or a pyannote pipeline's), a local
-            segmentation model, or `owner/name` on the Hub.
+        name_or_path: a `.nemo` file, FunASR's `sond.pb`, a folder (our own format, transformers', FunASR's, or a
+            pyannote pipeline's), a local segmentation model, or `owner/name` on the Hub.
         options: `token` and `revision` for the Hub; all others go to the model's class.
 
     Raises:
@@ -108,7 +110,9 @@ def local_place(name_or_path: str | os.PathLike[str], **hub: Any) -> Path:
 
 
 def read_place(place: Path) -> Checkpoint:
-    """Read the weights in a file or folder; a folder may hold our own format, or a single `.nemo` file."""
+    """Read the weights in a file or folder; a folder may hold our own format, FunASR's, or a single `.nemo` file."""
+    if funasr_file(place, "sond") is not None:
+        return read_funasr(place, "sond")
     if place.is_file():
         return read_nemo(place)
     if (place / CONFIG).exists():
@@ -144,8 +148,10 @@ def _class(table: Mapping[str, str], name: str, place: Path) -> Any:
 
 def holds_part(place: Path) -> bool:
     """Whether a file or folder holds weights of a part of a diarizer, not of a whole one, as far as names tell."""
+    if funasr_file(place, "sond") is not None:
+        return False
     if place.is_file():
-        return place.suffix in PART_SUFFIXES
+        return place.suffix in PART_SUFFIXES or funasr_file(place, "sv") is not None
     if not place.is_dir() or list(place.glob("*.nemo")):
         return False
     config = place / CONFIG
@@ -153,7 +159,7 @@ def holds_part(place: Path) -> bool:
         own = parse_config(config.read_bytes()[: 2**20], str(config))
         if own.get("format") == FORMAT:
             return own.get("model") not in OWN
-    return any(file.suffix in PART_SUFFIXES for file in place.iterdir())
+    return any(file.suffix in PART_SUFFIXES or funasr_file(file, "sv") == file for file in place.iterdir())
 
 
 def transformers_type(place: Path) -> str | None:

@@ -14,21 +14,28 @@ from speakerdiar.checkpoints.config_text import parse_config
 from speakerdiar.checkpoints.folder import CONFIG, FORMAT, read_folder
 from speakerdiar.checkpoints.nemo import read_nemo, target_of
 from speakerdiar.checkpoints.pyannote import is_pyannote, read_pyannote
+from speakerdiar.checkpoints.sond import funasr_file, read_funasr
 from speakerdiar.checkpoints.state_dict import read_state_dict
 from speakerdiar.errors import UnknownOptionError, WeightsError
 from speakerdiar.models.opening import HUB, cache_of, local_place
 from speakerdiar.models.pretrained import put_on
 from speakerdiar.nn.ecapa_names import MARKS
 
-SUFFIXES = (".onnx", ".nemo", ".safetensors", ".bin", ".ckpt", ".pt", ".pth")
+SUFFIXES = (".onnx", ".nemo", ".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".pb")
 """Of files that hold weights; in a folder with several of them, the first kind here counts."""
 
 _SEGMENTERS, _EMBEDDERS = "speakerdiar.models.segmenters", "speakerdiar.models.embedders"
 _PYANNET, _RESNET = f"{_SEGMENTERS}.pyannet:PyannetSegmenter", f"{_EMBEDDERS}.resnet:WespeakerEmbedder"
 _CAMPPLUS, _ECAPA = f"{_EMBEDDERS}.campplus:CampPlusEmbedder", f"{_EMBEDDERS}.ecapa:EcapaEmbedder"
+_SOND = f"{_EMBEDDERS}.sond:SondEmbedder"
 _TITANET, _MARBLENET = f"{_EMBEDDERS}.titanet:TitaNetEmbedder", f"{_SEGMENTERS}.marblenet:MarbleNetVad"
 
-OWN: Mapping[str, str] = {"pyannet": _PYANNET, "wespeaker-resnet": _RESNET, "campplus": _CAMPPLUS}
+OWN: Mapping[str, str] = {
+    "pyannet": _PYANNET,
+    "wespeaker-resnet": _RESNET,
+    "campplus": _CAMPPLUS,
+    "sond-speaker": _SOND,
+}
 """Names in `config.yaml` of our own format."""
 PYANNOTE: Mapping[str, str] = {
     "PyanNet": _PYANNET,
@@ -105,6 +112,9 @@ def weights_file(place: Path) -> Path:
     """
     if place.is_file() or _is_own(place):
         return place
+    enrolment = funasr_file(place, "sv")
+    if enrolment is not None:
+        return enrolment
     for suffix in SUFFIXES:
         files = sorted(place.glob(f"*{suffix}"))
         if len(files) == 1:
@@ -127,6 +137,8 @@ def read_part(file: Path) -> tuple[Checkpoint, str]:
         nemo = read_nemo(file)
         home = _found(NEMO, target_of(nemo.config).rpartition(".")[2], file)
         return nemo, next((other for mark, other in TENSORS.items() if mark in nemo.weights), home)
+    if funasr_file(file, "sv") is not None:
+        return read_funasr(file, "sv"), _SOND
     if file.suffix != ".safetensors" and is_pyannote(file):
         pyannote = read_pyannote(file)
         return pyannote, _found(PYANNOTE, str(pyannote.config["architecture"]["class"]), file)

@@ -14,7 +14,7 @@ from speakerdiar.errors import ModelError
 from speakerdiar.models.opening_parts import OWN, open_part, read_part, weights_file
 from speakerdiar.models.segmenters.pyannet import PyannetSegmenter
 
-SETTINGS = ("hyper_parameters",)
+SETTINGS = ("hyper_parameters", "frontend", "frontend_conf")
 """What of another toolkit's config an embedder is made of, beside its weights."""
 
 
