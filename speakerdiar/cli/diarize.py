@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from speakerdiar.cli.voice_store import Names, StoreOption
 from speakerdiar.config import DiarizeConfig, field_docs
 from speakerdiar.errors import ConfigError, SpeakerdiarError
 
@@ -41,6 +42,15 @@ def diarize(
     exact: Annotated[
         bool, typer.Option("--exact", help="The original toolkit's numbers, window by window; slower.")
     ] = False,
+    voices: Annotated[bool, typer.Option("--voices", help="Name the speakers whose voices are enrolled.")] = False,
+    store: StoreOption = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: name the speaker who is heard in this recording; repeat it for others."),
+    ] = None,
+    name_threshold: Annotated[
+        float | None, typer.Option(help="Scores from here on give a name; the voices' embedder's own by default.")
+    ] = None,
     format: Annotated[
         str, typer.Option("--format", "-f", help="Formats, with commas: rttm, json, csv, srt, vtt, textgrid, audacity.")
     ] = "rttm",
@@ -57,6 +67,8 @@ def diarize(
     Turns go to standard output, or with --out to one file a recording and format. A recording that fails is reported
     and doesn't stop the others; the exit code is 1 if any failed. JSON on standard output is one document for one
     recording, an array of documents for several.
+
+    With --voices, --store or --profile, speakers who are known get their names, and the others stay SPEAKER_00, ...
     """
     from speakerdiar.cli.progress import FileProgress, fail, warn
 
@@ -65,6 +77,7 @@ def diarize(
         config = with_postprocessing(DiarizeConfig(latency=latency), postprocessing)
         config.num_speakers, config.min_speakers, config.max_speakers = num_speakers, min_speakers, max_speakers
         config.validate()
+        names = Names.of(voices, store, profile, name_threshold)
         recordings, missing = named_recordings(files, channel)
     except SpeakerdiarError as error:
         fail(error)
@@ -73,7 +86,7 @@ def diarize(
     stems = file_stems([recording.id for recording in recordings])
     results: list[Diarization] = []
     with FileProgress(recordings, quiet=quiet) as progress:
-        diarizer = _load(model, config, device=device, embedder=embedder, exact=exact or None)
+        diarizer, config = _load(model, config, names, device=device, embedder=embedder, exact=exact or None)
         for recording in recordings:
             try:
                 result = _one(diarizer, recording, config, progress)
@@ -132,15 +145,19 @@ def with_postprocessing(config: DiarizeConfig, named: str | None) -> DiarizeConf
     return config
 
 
-def _load(name: str, config: DiarizeConfig, **options: Any) -> SpkDiarizationMixin:
-    """Load the model with the options that aren't None; hold those that are its own against it before any audio."""
+def _load(name: str, config: DiarizeConfig, names: Names, **options: Any) -> tuple[SpkDiarizationMixin, DiarizeConfig]:
+    """Load the model with the options that aren't None, and return it with the config, voices put in.
+
+    Options that are the model's own are held against it before any audio.
+    """
     from speakerdiar.cli.progress import fail
     from speakerdiar.models import load_model
 
     try:
         diarizer = load_model(name, **{option: value for option, value in options.items() if value is not None})
+        config = names.put_into(config, diarizer, options["embedder"])
         diarizer.check_options(config)
-        return diarizer
+        return diarizer, config
     except SpeakerdiarError as error:
         fail(error)
 

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from speakerdiar import __version__
-from speakerdiar.cli import activity, convert, diarize, embed, info, models, score, stream, verify
+from speakerdiar.cli import (
+    activity,
+    convert,
+    diarize,
+    embed,
+    enroll,
+    identify,
+    info,
+    models,
+    score,
+    stream,
+    verify,
+    voices,
+)
 
 app = typer.Typer(
     name="speakerdiar",
@@ -25,6 +38,11 @@ app.command("changes")(activity.changes)
 app.command("score")(score.score)
 app.command("embed")(embed.embed)
 app.command("verify")(verify.verify)
+app.command("enroll")(enroll.enroll)
+app.command("identify")(identify.identify)
+app.command("list")(voices.list_voices)
+app.command("forget")(voices.forget)
+app.add_typer(voices.app, name="voiceprints")
 app.add_typer(models.app, name="models")
 app.command("convert")(convert.convert)
 app.command("info")(info.info)

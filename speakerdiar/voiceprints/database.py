@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -114,7 +114,7 @@ class Database:
 
 
 def _engine(path: Path | None) -> Engine:
-    place = "sqlite://" if path is None else f"sqlite:///{path}"
+    place = URL.create("sqlite", database=None if path is None else str(path))
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(place, poolclass=StaticPool if path is None else NullPool, connect_args=arguments)
     event.listen(engine, "connect", _prepare)
@@ -131,7 +131,7 @@ def _make_file(path: Path) -> None:
 
 def _prepare(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # Python's driver would begin transactions by rules of its own
-    for setting in ("journal_mode = DELETE", "secure_delete = ON", "foreign_keys = ON", "temp_store = MEMORY"):
+    for setting in ("secure_delete = ON", "foreign_keys = ON", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {setting}")
 
 

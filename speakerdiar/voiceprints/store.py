@@ -65,9 +65,7 @@ class VoiceprintStore:
         self._threshold = threshold
         self._segmenter = segmenter
         if embedder is not None:
-            with self._database.reading() as rows:
-                bound = rows.bound()
-            self._check(bound, self._own)
+            self._check(self._bound, self._own)
 
     @classmethod
     def of(
@@ -94,11 +92,22 @@ class VoiceprintStore:
         self.close()
 
     def __repr__(self) -> str:
-        return f"VoiceprintStore({self._place!r})"
+        return f"VoiceprintStore({self.place!r})"
 
     def close(self) -> None:
         """End what is open. A store in memory is lost; a file may be opened again."""
         self._database.close()
+
+    @property
+    def place(self) -> str:
+        """The file's path, or `:memory:`."""
+        return str(self._database.path or MEMORY)
+
+    @property
+    def embedder_name(self) -> str | None:
+        """What the voices were made by, as it was named; None where nobody is enrolled."""
+        bound = self._bound
+        return None if bound is None else bound.name
 
     @property
     def embedder(self) -> EmbeddingMixin:
@@ -179,7 +188,7 @@ class VoiceprintStore:
         """
         voices, threshold = self.voiceprints(), self.threshold
         if not len(voices):
-            raise InputError(f"{self._place}: nobody is enrolled here: enrol someone first, or name another file.")
+            raise InputError(f"{self.place}: nobody is enrolled here: enrol someone first, or name another file.")
         [scores] = voices.scores(self._verifier.embed(audio, sample_rate=sample_rate)[None])
         ranked = tuple((voices.names[index], float(scores[index])) for index in np.argsort(-scores, kind="stable"))
         best, score = ranked[0]
@@ -218,7 +227,7 @@ class VoiceprintStore:
         with self._database.reading() as rows:
             bound, people, clips = rows.bound(), rows.people(), rows.clips()
         if bound is None:
-            raise InputError(f"{self._place}: nobody is enrolled here: there is nothing to export.")
+            raise InputError(f"{self.place}: nobody is enrolled here: there is nothing to export.")
         transfer.write(path, bound, people, clips)
 
     def import_(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -239,7 +248,7 @@ class VoiceprintStore:
             here = rows.bound() or own
             if here is not None and not here.fits(document.binding):
                 raise ConfigError(
-                    f"{os.fspath(path)}: its voices were made by {document.binding.name!r}, and {self._place} is for "
+                    f"{os.fspath(path)}: its voices were made by {document.binding.name!r}, and {self.place} is for "
                     f"those of {here.name!r}: import it into another store."
                 )
             for person in document.people:
@@ -247,17 +256,16 @@ class VoiceprintStore:
         return tuple(person.name for person in document.people)
 
     @property
-    def _place(self) -> str:
-        return str(self._database.path or MEMORY)
+    def _bound(self) -> Binding | None:
+        with self._database.reading() as rows:
+            return rows.bound()
 
     @cached_property
     def _chosen(self) -> str | os.PathLike[str] | EmbeddingMixin:
         """What to make the embedder of."""
         if self._asked is not None:
             return self._asked
-        with self._database.reading() as rows:
-            bound = rows.bound()
-        return DEFAULT_EMBEDDER if bound is None else bound.name
+        return self.embedder_name or DEFAULT_EMBEDDER
 
     @cached_property
     def _verifier(self) -> Verifier:
@@ -270,7 +278,7 @@ class VoiceprintStore:
             if self._asked is not None:
                 raise
             raise WeightsError(
-                f"{self._place}: its voices were made by {self._chosen!r}, which can't be opened from here ({error}) "
+                f"{self.place}: its voices were made by {self._chosen!r}, which can't be opened from here ({error}) "
                 "Say where it is with embedder=."
             ) from error
         return Verifier(embedder, threshold=self._threshold, segmenter=self._segmenter)
@@ -283,7 +291,7 @@ class VoiceprintStore:
         """Raise ConfigError where the voices here were made by another embedder than ours."""
         if bound is not None and not bound.fits(own):
             raise ConfigError(
-                f"{self._place}: its voices were made by {bound.name!r}, and {own.name!r} makes other vectors: open it "
+                f"{self.place}: its voices were made by {bound.name!r}, and {own.name!r} makes other vectors: open it "
                 "without naming an embedder, or enrol everyone anew in another file."
             )
 

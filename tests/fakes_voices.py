@@ -1,0 +1,24 @@
+"""Voices that are tones, and a store that knows them apart."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from fakes_roles import RATE, FakeEmbedder, FakeSegmenter
+from numpy.typing import NDArray
+
+from speakerdiar.voiceprints import VoiceprintStore
+
+
+def tone(frequency: float, seconds: float = 6.0) -> tuple[NDArray[np.float32], int]:
+    """A voice, as samples with their rate."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (0.8 * np.sin(2 * np.pi * frequency * time)).astype(np.float32), RATE
+
+
+def tone_store(
+    path: str | os.PathLike[str] = ":memory:", *, embedder: FakeEmbedder | None = None, threshold: float | None = 0.7
+) -> VoiceprintStore:
+    """A store of such voices."""
+    return VoiceprintStore(path, embedder=embedder or FakeEmbedder(), threshold=threshold, segmenter=FakeSegmenter())
