@@ -94,6 +94,7 @@ def test_commas_in_the_name_of_a_file() -> None:
         [np.zeros(160), np.zeros(160)],
         [{"audio_filepath": "a.wav"}, {"audio_filepath": "b.wav"}],
         [["talk.wav", "ana.wav"], ["talk2.wav", "ben.wav"]],
+        [["talk.wav", "ana.wav", "ben.wav"], ["talk2.wav", "cleo.wav", "dan.wav"]],
         {"a": 1},
         None,
     ],
