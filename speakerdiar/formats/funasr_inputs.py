@@ -88,10 +88,13 @@ def load(audio: Sequence[Any]) -> list[ProfiledInput]:
 
 
 def _names_a_role(item: Sequence[object]) -> bool:
-    """Whether this is a path, a name and a type, at least one of them known: a recording and two clips are paths too."""
-    if not (len(item) == 3 and isinstance(item[0], str | os.PathLike) and all(isinstance(one, str) for one in item[1:])):
+    """Whether this is a path, a name and a type, one of them known; a recording and two clips are three paths, too."""
+    if len(item) != 3 or not isinstance(item[0], str | os.PathLike):
         return False
-    return item[1] in TYPES or any(item[2] in types for types in TYPES.values())
+    name, type = item[1:]
+    return all(isinstance(one, str) for one in (name, type)) and (
+        name in TYPES or any(type in types for types in TYPES.values())
+    )
 
 
 def _is_triple(text: str) -> bool:
