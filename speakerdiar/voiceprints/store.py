@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -39,8 +40,8 @@ class VoiceprintStore:
         path: the file, made where there is none; by default `default_path()`. ":memory:" keeps nothing.
         embedder: turns speech into vectors: a name in EMBEDDERS (`ge2e`), the path of weights, `owner/name` on the Hub,
             or an instance; by default the one that the file names, and `ge2e` for a new one.
-        threshold: scores from here on count as one person; by default the embedder's own
-            (`speakerdiar.models.verification.THRESHOLDS`).
+        threshold: scores from here on count as one person: cosines from the embedder's `centre` on, -1 to 1. By default
+            the embedder's own, its `voice_threshold`.
         segmenter: finds speech in what is enrolled and identified: a name in SEGMENTERS or an instance.
 
     Raises:
@@ -59,6 +60,8 @@ class VoiceprintStore:
     ) -> None:
         from speakerdiar.voiceprints.database import Database
 
+        if threshold is not None and not -1 <= threshold <= 1:
+            raise ConfigError(f"threshold={threshold!r}: scores are cosines; give a number between -1 and 1.")
         place = default_path() if path is None else Path(path).expanduser()
         self._database = Database(None if str(place) == MEMORY else place)
         self._asked = embedder
@@ -117,7 +120,12 @@ class VoiceprintStore:
     @property
     def threshold(self) -> float:
         """Scores from here on count as one person. Raises ConfigError where none is known for the embedder."""
-        return self._verifier.required_threshold()
+        if self._limit is None:
+            raise ConfigError(
+                f"No threshold is known for {type(self.embedder).__name__}: give one as threshold=, between the scores "
+                "that `identify` gives for people who are enrolled and for others."
+            )
+        return self._limit
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,7 +147,8 @@ class VoiceprintStore:
         with self._database.reading() as rows:
             self._check(rows.bound(), own)
             clips = rows.clips()
-        return Voiceprints.of({name: voice_of(kept) for name, kept in clips.items()})
+        voices = Voiceprints.of({name: voice_of(kept) for name, kept in clips.items()})
+        return replace(voices, centre=self.embedder.centre)
 
     def enroll(self, name: str, audio: Any, *, sample_rate: int | None = None) -> Enrolment:
         """Add recordings of someone; what was stored of them before stays. All are added, or none.
@@ -165,15 +174,10 @@ class VoiceprintStore:
             added = rows.add(own, name, heard, _now())
             person = rows.person(name)
         everything = [*present, *added]
-        return Enrolment(
-            person=person,
-            added=len(added),
-            agreement=min(agreements(everything), default=None),
-            warnings=(
-                *(f"{clip.name}: enrolled already; it counts once." for clip in heard if clip not in added),
-                *warnings_about(name, everything, self._verifier.threshold),
-            ),
-        )
+        scores = agreements(everything, self.embedder.centre)
+        warnings = [f"{clip.name}: enrolled already; it counts once." for clip in heard if clip not in added]
+        warnings += warnings_about(name, everything, scores, self._limit)
+        return Enrolment(person, len(added), min(scores, default=None), tuple(warnings))
 
     def identify(self, audio: Any, *, sample_rate: int | None = None) -> Identification:
         """Say whose voice is heard, or that it is nobody's who is enrolled.
@@ -260,6 +264,10 @@ class VoiceprintStore:
         with self._database.reading() as rows:
             return rows.bound()
 
+    @property
+    def _limit(self) -> float | None:
+        return self.embedder.voice_threshold if self._threshold is None else self._threshold
+
     @cached_property
     def _chosen(self) -> str | os.PathLike[str] | EmbeddingMixin:
         """What to make the embedder of."""
@@ -281,7 +289,7 @@ class VoiceprintStore:
                 f"{self.place}: its voices were made by {self._chosen!r}, which can't be opened from here ({error}) "
                 "Say where it is with embedder=."
             ) from error
-        return Verifier(embedder, threshold=self._threshold, segmenter=self._segmenter)
+        return Verifier(embedder, segmenter=self._segmenter)
 
     @cached_property
     def _own(self) -> Binding:

@@ -127,8 +127,9 @@ def read(path: str | os.PathLike[str]) -> VoicesDocument:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")  # pydantic's, in front of our own
         raise FormatError(
-            f"is no export of voices ({where + ': ' if where else ''}{first['msg']}): give a file that `speakerdiar "
+            f"is no export of voices ({where + ': ' if where else ''}{said}): give a file that `speakerdiar "
             "voiceprints export` wrote.",
             path=path,
         ) from error

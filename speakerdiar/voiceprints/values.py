@@ -45,7 +45,7 @@ class Identification:
 
     Attributes:
         name: the best of those whose score reaches the threshold; None for someone unknown.
-        ranked: everyone who is enrolled, with their score (cosine, -1 to 1), best first.
+        ranked: everyone who is enrolled, with their score (-1 to 1), best first.
         threshold: scores from here on count as one person.
     """
 
