@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from speakerdiar.clustering.affinity import directions
 from speakerdiar.errors import MissingExtraError
 
-EXACT_LIMIT = 20_000
+EXACT_LIMIT = 40_000
 """So many queries against so many targets, or as many pairs of other counts, are all looked at."""
 LINKS, DEGREE = 4_000_000, 32
 """Neighbours kept for all queries together, which bounds memory, and the least kept for one of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Voices:
 
     held: Voiceprints
     threshold: float = 0.7
-    embedder: EmbeddingMixin = FakeEmbedder()
+    embedder: EmbeddingMixin = field(default_factory=FakeEmbedder)
 
     def voiceprints(self) -> Voiceprints:
         return self.held
@@ -116,7 +116,8 @@ def test_who_was_identified_before_keeps_the_name() -> None:
 
 def test_silence_and_recordings_without_speech() -> None:
     mute = talk("2", "ab")
-    mute = replace(mute, embeddings={**mute.embeddings, "SPEAKER_01": np.zeros(SIZE, np.float32)})
+    nothing = {"SPEAKER_01": np.zeros((SIZE,), np.float32)}
+    mute = replace(mute, embeddings={**mute.embeddings, **nothing})
     linked = link_recordings([talk("1", "ab"), mute, Diarization("3", 5.0)], threshold=0.6)
     assert speakers(linked.results) == ["0001 0002", "0001 0003", ""]
     assert link_recordings([], threshold=0.6).results == ()
