@@ -103,7 +103,7 @@ class VoiceprintStore:
 
     @property
     def place(self) -> str:
-        """The file's path, or `:memory:`."""
+        """The file's path, or ":memory:"."""
         return str(self._database.path or MEMORY)
 
     @property
