@@ -66,9 +66,9 @@ class Voiceprints:
     def scores(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """Return the cosine of each vector (S, D) with each voice: (S, N); -1 for a vector of zeros or NaN."""
         given = np.asarray(vectors, dtype=np.float64)
-        heard = np.linalg.norm(given, axis=1) > 0
+        heard = _heard(given)
         found = np.full((len(given), len(self)), -1.0)
-        if len(self):
+        if len(self) and heard.any():
             found[heard] = np.clip(self._directions(given[heard]) @ self._directions(self.vectors).T, -1, 1)
         return found
 
@@ -90,8 +90,14 @@ class Voiceprints:
             threshold: scores from here on count as one person.
         """
         scores = self.scores(vectors)
-        above = np.where(scores >= threshold, scores - threshold + 1e-9, 0)
+        eligible = (scores >= threshold) & _heard(np.asarray(vectors))[:, None]
+        above = np.where(eligible, scores - threshold + 1e-9, 0)
         return {row: (self.names[column], float(scores[row, column])) for row, column in best_pairs(above)}
+
+
+def _heard(vectors: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say which vectors (S, D) are of a voice: those of zeros or NaN are not."""
+    return np.asarray(np.linalg.norm(vectors, axis=1) > 0)
 
 
 def check_name(name: Any) -> None:
