@@ -15,6 +15,7 @@ from speakerdiar.cli import (
     enroll,
     identify,
     info,
+    link,
     models,
     score,
     stream,
@@ -40,6 +41,7 @@ app.command("embed")(embed.embed)
 app.command("verify")(verify.verify)
 app.command("enroll")(enroll.enroll)
 app.command("identify")(identify.identify)
+app.command("link")(link.link)
 app.command("list")(voices.list_voices)
 app.command("forget")(voices.forget)
 app.add_typer(voices.app, name="voiceprints")

@@ -186,6 +186,12 @@ def means_of(
     return Persons(sums / np.where(totals == 0, 1, totals)[:, None], totals)
 
 
+def check_threshold(threshold: float) -> None:
+    """Raise ConfigError for what can't be the least average cosine of a person's parts."""
+    if not 0 < threshold <= 1:
+        raise ConfigError(f"threshold={threshold!r}: similarities are cosines; give a number above 0, 1 at most.")
+
+
 def _units(vectors: ArrayLike) -> Matrix:
     """Return vectors of length 1, and of zeros for unheard speakers."""
     given = np.asarray(vectors, np.float64)
@@ -199,8 +205,7 @@ def _units(vectors: ArrayLike) -> Matrix:
 def _check(
     units: Matrix, recordings: NDArray[Any], weights: Matrix, threshold: float, known: Persons, fixed: NDArray[Any]
 ) -> None:
-    if not 0 < threshold <= 1:
-        raise ConfigError(f"threshold={threshold!r}: similarities are cosines; give a number above 0, 1 at most.")
+    check_threshold(threshold)
     for name, values in (("recordings", recordings), ("weights", weights), ("fixed", fixed)):
         if values.shape != (len(units),):
             raise ConfigError(f"{name} of shape {values.shape} for {len(units)} vectors: give one for each.")

@@ -1,6 +1,6 @@
 """Speakers across recordings, by name: the same person is called the same all over an archive.
 
->>> linked = link_recordings(results, threshold=0.7)            # doctest: +SKIP
+>>> linked = link_recordings(results, embedder=model.embedder)  # doctest: +SKIP
 >>> linked.results[0].speakers                                  # doctest: +SKIP
 ('PERSON_0001', 'PERSON_0002')
 >>> print(linked.who_is_where.to_table())                       # doctest: +SKIP
@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerdiar.annotation import Diarization
-from speakerdiar.clustering.linking import Persons, link, means_of
+from speakerdiar.clustering.affinity import directions
+from speakerdiar.clustering.linking import Persons, check_threshold, link, means_of
 from speakerdiar.errors import ConfigError, InputError
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.mixins.naming import SPEECH_SECONDS, VoiceSource
@@ -49,59 +50,73 @@ class Linked:
         return WhoIsWhere.of(self.results)
 
 
-def threshold_of(embedder: EmbeddingMixin) -> float:
-    """Return an embedder's threshold. Raises ConfigError where none is known."""
-    name = type(embedder).__name__
-    if name not in THRESHOLDS:
-        raise ConfigError(
-            f"No threshold for linking is known for {name}: give one. `speakerdiar verify --trials LIST` finds one, "
-            "from recordings of which you know whether they are of one speaker."
-        )
-    return THRESHOLDS[name]
-
-
 def link_recordings(
     results: Iterable[Diarization],
     *,
-    threshold: float,
+    embedder: EmbeddingMixin | None = None,
+    threshold: float | None = None,
     known: Archive | None = None,
     voices: VoiceSource | None = None,
 ) -> Linked:
     """Give the speakers of many recordings names: the same one wherever the same person speaks.
 
-    Speakers are linked by `speakerdiar.clustering.linking.link`. Who is known keeps their name: the persons of `known`,
-    speakers who were identified when they were diarized, and those whose score with an enrolled voice reaches the
-    threshold of `voices` (of whom no recording has one twice). Everyone else gets a number, `PERSON_0001`, ..., in
-    order of the recordings' ids, and then of first appearance. Recordings that `known` has, diarized in the same way,
-    stay as they were linked; one that was diarized anew is linked anew.
+    Speakers are linked by `speakerdiar.clustering.linking.link`, from the embedder's centre on. Who is known keeps
+    their name: the persons of `known`, speakers who were identified when they were diarized, and those whose score with
+    an enrolled voice reaches the threshold of `voices` (of whom no recording has one twice). Everyone else gets a
+    number, `PERSON_0001`, ..., in order of the recordings' ids, and then of first appearance. Recordings that `known`
+    has, diarized in the same way, stay as they were linked; one that was diarized anew is linked anew.
 
     Args:
         results: recordings with a vector for each speaker (zeros for unheard ones), all from one embedder.
-        threshold: the least average cosine of a person's parts, above 0, 1 at most.
+        embedder: that one; None leaves out its centre.
+        threshold: the least average cosine of a person's parts, above 0, 1 at most; by default the embedder's own in
+            `THRESHOLDS`.
         known: what an earlier call returned as its archive.
         voices: enrolled voices, from the same embedder.
 
     Raises:
         InputError: a speaker has no vector, vectors of several sizes, or an id that two recordings have.
-        ConfigError: a threshold that can't be.
+        ConfigError: no threshold is known for the embedder, or one that can't be.
         MissingExtraError: so many speakers that faiss is needed, which isn't installed.
     """
+    least = threshold_of(embedder) if threshold is None else threshold
+    check_threshold(least)
     listed = list(results)
     _check(listed, known)
-    enrolled = NOBODY if voices is None else voices.voiceprints()
-    least = 1.0 if voices is None else voices.threshold
-    book = _Book(known or Archive(), enrolled, least)
+    centre = None if embedder is None else embedder.centre
+    enrolled, sure = NOBODY, 1.0
+    if voices is not None:
+        enrolled, sure = voices.voiceprints(), voices.threshold
+        enrolled = Voiceprints(enrolled.names, from_centre(enrolled.vectors, centre).astype(np.float32))
+    book = _Book(known or Archive(), enrolled, sure, centre)
     new = sorted((result for result in listed if not book.archive.has(result)), key=lambda result: result.recording_id)
-    archive = book.with_recordings(new, threshold)
-    scores = {name: index for index, name in enumerate(enrolled.names)}
-    return Linked(tuple(_renamed(result, archive, enrolled, scores) for result in listed), archive)
+    archive = book.with_recordings(new, least)
+    return Linked(tuple(book.renamed(result, archive) for result in listed), archive)
+
+
+def threshold_of(embedder: EmbeddingMixin | None) -> float:
+    """Return an embedder's threshold. Raises ConfigError where none is known."""
+    name = "no embedder" if embedder is None else type(embedder).__name__
+    if name not in THRESHOLDS:
+        raise ConfigError(f"No threshold for linking is known for {name}: give one, a cosine above 0, 1 at most.")
+    return THRESHOLDS[name]
+
+
+def from_centre(vectors: NDArray[Any], centre: NDArray[Any] | None) -> NDArray[np.float64]:
+    """Return vectors (N, D) as seen from the centre, of length 1; zeros stay, and NaN becomes zeros."""
+    finite = np.isfinite(vectors).all(axis=1, keepdims=True)
+    units = directions(np.where(finite, vectors, 0).astype(np.float64))
+    if centre is not None and len(units):
+        units = directions(np.where(units.any(axis=1, keepdims=True), units - centre, 0))
+    found: NDArray[np.float64] = units
+    return found
 
 
 class _Book:
-    """An archive under enrolled voices."""
+    """An archive and enrolled voices, both from the embedder's centre on."""
 
-    def __init__(self, archive: Archive, voices: Voiceprints, least: float) -> None:
-        self.voices, self.least = voices, least
+    def __init__(self, archive: Archive, voices: Voiceprints, least: float, centre: NDArray[Any] | None) -> None:
+        self.voices, self.least, self.centre = voices, least, centre
         self.archive = replace(archive, names=self._named(archive.names, archive.means))
 
     def with_recordings(self, new: list[Diarization], threshold: float) -> Archive:
@@ -113,8 +128,7 @@ class _Book:
         names = [*before.names, *sorted({name for own in certain for name in own.values()} - {*before.names})]
         place = {name: at for at, name in enumerate(names)}
         speakers = [(row, speaker) for row, result in enumerate(new) for speaker in result.speakers]
-        vectors = np.array([new[row].embeddings[speaker] for row, speaker in speakers], np.float64)
-        vectors = vectors if len(speakers) else np.zeros((0, before.means.shape[1]))
+        vectors = self._all_vectors(new)
         seconds = np.array([s for result in new for s in result.durations().values()]).clip(max=SPEECH_SECONDS)
         rooms = np.array([row for row, _ in speakers], np.int64)
         persons = _extended(before.persons, len(names), vectors.shape[1])
@@ -142,7 +156,7 @@ class _Book:
         others = [speaker for speaker in result.speakers if speaker not in named]
         if not others or not len(self.voices):
             return named
-        found = self.voices.assigned(np.stack([result.embeddings[speaker] for speaker in others]), self.least)
+        found = self.voices.assigned(self._vectors(result, others), self.least)
         return {**{others[row]: name for row, (name, _) in found.items() if name not in named}, **named}
 
     def _named(self, names: tuple[str, ...], means: NDArray[np.float64]) -> tuple[str, ...]:
@@ -157,6 +171,24 @@ class _Book:
             called[numbered[row]] = name
         return tuple(called)
 
+    def _all_vectors(self, results: list[Diarization]) -> NDArray[np.float64]:
+        kept = [self._vectors(result, result.speakers) for result in results if result.speakers]
+        return np.concatenate(kept) if kept else np.zeros((0, self.archive.means.shape[1]))
+
+    def _vectors(self, result: Diarization, speakers: Sequence[str]) -> NDArray[np.float64]:
+        """Return the vectors of speakers, from the centre on: (S, D)."""
+        kept = [result.embeddings[speaker] for speaker in speakers]
+        return from_centre(np.stack(kept), self.centre) if kept else np.zeros((0, 0))
+
+    def renamed(self, result: Diarization, archive: Archive) -> Diarization:
+        """Call a recording's speakers what their persons are called, with the scores of those who are enrolled."""
+        names = {old: archive.names[at] for old, at in archive.recordings[result.recording_id].persons.items()}
+        renamed = result.renamed(names)
+        enrolled = [name for name in renamed.speakers if name in self.voices.names]
+        scores = self.voices.scores(self._vectors(renamed, enrolled))
+        found = {n: float(scores[row, self.voices.names.index(n)]) for row, n in enumerate(enrolled)}
+        return replace(renamed, identified=dict(sorted({**renamed.identified, **found}.items())))
+
 
 def _extended(persons: Persons | None, count: int, size: int) -> Persons:
     """Return persons with some more behind them of whom nothing is known yet."""
@@ -164,18 +196,6 @@ def _extended(persons: Persons | None, count: int, size: int) -> Persons:
     if persons is not None:
         means[: len(persons)], weights[: len(persons)] = persons.means, persons.weights
     return Persons(means, weights)
-
-
-def _renamed(result: Diarization, archive: Archive, voices: Voiceprints, columns: Mapping[str, int]) -> Diarization:
-    """Call a recording's speakers what their persons are called, with the scores of those who are enrolled."""
-    names = {old: archive.names[at] for old, at in archive.recordings[result.recording_id].persons.items()}
-    renamed = result.renamed(names)
-    enrolled = [name for name in renamed.speakers if name in columns]
-    if not enrolled:
-        return renamed
-    scores = voices.scores(np.stack([renamed.embeddings[name] for name in enrolled]))
-    found = {name: float(scores[row, columns[name]]) for row, name in enumerate(enrolled)}
-    return replace(renamed, identified=dict(sorted({**renamed.identified, **found}.items())))
 
 
 def _check(results: list[Diarization], known: Archive | None) -> None:

@@ -21,7 +21,7 @@ from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.voiceprint import Voiceprints
 from speakerdiar.voiceprints.appearances import WhoIsWhere
 from speakerdiar.voiceprints.archive import Archive
-from speakerdiar.voiceprints.linking import link_recordings, threshold_of
+from speakerdiar.voiceprints.linking import link_recordings
 
 SIZE = 48
 PEOPLE = dict(zip("abcd", directions(np.random.default_rng(0).normal(size=(4, SIZE))), strict=True))
@@ -116,8 +116,10 @@ def test_who_was_identified_before_keeps_the_name() -> None:
 
 def test_silence_and_recordings_without_speech() -> None:
     mute = talk("2", "ab")
-    nothing = {"SPEAKER_01": np.zeros((SIZE,), np.float32)}
-    mute = replace(mute, embeddings={**mute.embeddings, **nothing})
+    mute = replace(
+        mute,
+        embeddings=dict(zip(mute.speakers, [mute.embeddings["SPEAKER_00"], np.zeros(SIZE, np.float32)], strict=True)),
+    )
     linked = link_recordings([talk("1", "ab"), mute, Diarization("3", 5.0)], threshold=0.6)
     assert speakers(linked.results) == ["0001 0002", "0001 0003", ""]
     assert link_recordings([], threshold=0.6).results == ()
@@ -130,7 +132,7 @@ def test_silence_and_recordings_without_speech() -> None:
         ([talk("1", "a"), talk("1", "b")], "Two recordings are called '1'"),
         ([replace(talk("1", "a"), embeddings={})], "1: SPEAKER_00 has no embedding"),
         (
-            [talk("1", "a"), replace(talk("2", "a"), embeddings={"SPEAKER_00": np.ones(3)})],
+            [talk("1", "a"), replace(talk("2", "a"), embeddings={"SPEAKER_00": np.ones(3, np.float32)})],
             r"\(48,\) in 1, \(3,\) in 2",
         ),
     ],
@@ -142,7 +144,36 @@ def test_what_cannot_be_linked_is_refused(results: list[Diarization], said: str)
 
 def test_a_threshold_is_known_for_some_embedders_only() -> None:
     with pytest.raises(ConfigError, match="FakeEmbedder: give one"):
-        threshold_of(FakeEmbedder())
+        link_recordings([talk("1", "a")], embedder=FakeEmbedder())
+    with pytest.raises(ConfigError, match="threshold=0"):
+        link_recordings([], threshold=0)
+    with pytest.raises(ConfigError, match="no embedder: give one"):
+        link_recordings([talk("1", "a")])
+
+
+class CentredEmbedder(FakeEmbedder):
+    """All its voices have something large in common."""
+
+    @property
+    def centre(self) -> Any:
+        return np.full(SIZE, 0.13, np.float32)
+
+
+def test_what_all_voices_share_does_not_count() -> None:
+    def moved(result: Diarization) -> Diarization:
+        return replace(result, embeddings={name: v + 0.4 for name, v in result.embeddings.items()})
+
+    held = {name: PEOPLE[name] + 0.4 for name in "ab"}
+    results = [moved(talk("1", "ab")), moved(talk("2", "cd")), moved(talk("3", "ac"))]
+    assert speakers(link_recordings(results, threshold=0.6).results)[1] != "0003 0004"
+    embedder = CentredEmbedder()
+    first = link_recordings(results, threshold=0.6, embedder=embedder)
+    assert speakers(first.results) == ["0001 0002", "0003 0004", "0001 0003"]
+    voices = Voices(Voiceprints.of({"Ana": held["a"], "Ben": held["b"]}), threshold=0.6)
+    again = link_recordings(
+        [moved(talk("4", "dab"))], threshold=0.6, embedder=embedder, known=first.archive, voices=voices
+    )
+    assert speakers(again.results) == ["0004 Ana Ben"]
 
 
 def test_an_archive_reads_as_it_was_written(tmp_path: Path) -> None:
