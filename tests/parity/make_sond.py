@@ -153,6 +153,15 @@ def small(name: str, sizes: dict[str, Any]) -> Iterator[tuple[str, NDArray[Any]]
     yield f"{name}_logits_batch", stages(network, rows, raw)["logits"]
 
 
+def quiet() -> Iterator[tuple[str, NDArray[Any]]]:
+    """Both networks of frames on values so small that the guards of their norms show."""
+    network = model(fakes.SIZES)
+    network.load_state_dict(fakes.quiet(networks.drawn_weights(networks.shapes_of(network.state_dict()))))
+    rows, lengths = torch.from_numpy(fakes.quiet_rows()), torch.tensor([9, 9])
+    yield "quiet_cd", network.cd_scorer(rows, lengths)[0].numpy()
+    yield "quiet_combiner", network.decoder(rows[..., :12], lengths)[0].numpy()
+
+
 def losses(name: str, sizes: dict[str, Any]) -> Iterator[tuple[str, NDArray[Any]]]:
     """What one batch loses, with labels that end before the frames."""
     for kind, options in {
@@ -257,7 +266,7 @@ def main() -> None:
         for name, sizes in fakes.VARIANTS.items():
             data.update(small(name, sizes))
             data.update(losses(name, sizes))
-        for part in (labels, augmented, speaker, published):
+        for part in (quiet, labels, augmented, speaker, published):
             data.update(part())
     np.savez_compressed(DATA, **data)  # type: ignore[arg-type]
 

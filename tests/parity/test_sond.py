@@ -82,6 +82,15 @@ def test_a_batch_of_one_length(returned: dict[str, NDArray[Any]], name: str) -> 
     close(small(name)(features, torch.full_like(lengths, features.shape[1]), raw), returned[f"{name}_logits_batch"])
 
 
+@torch.inference_mode()
+def test_norms_of_small_values(returned: dict[str, NDArray[Any]]) -> None:
+    network = small("n16k4")
+    network.load_state_dict(fakes_sond.quiet(network.state_dict()))
+    rows = torch.from_numpy(fakes_sond.quiet_rows())
+    close(network.cd_scorer(rows), returned["quiet_cd"])
+    close(network.decoder(rows[..., :12]), returned["quiet_combiner"])
+
+
 @pytest.mark.parametrize("kind", OBJECTIVES)
 @pytest.mark.parametrize("name", fakes_sond.VARIANTS)
 @torch.inference_mode()
