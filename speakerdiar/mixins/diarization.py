@@ -32,7 +32,7 @@ from speakerdiar.errors import (
 from speakerdiar.mixins.batches import AudioBatch, BatchIds, audio_dataloader, device_of, to_device
 from speakerdiar.mixins.folding import fold
 from speakerdiar.mixins.live import is_live, stream_updates
-from speakerdiar.mixins.naming import Naming
+from speakerdiar.mixins.naming import Naming, check_nameless
 from speakerdiar.mixins.neural import ModelModes, inference_state, plain_tensors
 from speakerdiar.mixins.sources import CallSource, entries_with, loader_options, rate_of, source_of, write_manifest
 from speakerdiar.mixins.streaming import as_streaming
@@ -151,7 +151,7 @@ class SpkDiarizationMixin(ABC):
         """
         diarcfg = self._diarize_config(override_config, config_kwargs)
         if is_live(audio) or diarcfg.latency is not None:
-            _check_nameless(diarcfg)
+            check_nameless(diarcfg)
             return stream_updates(as_streaming(self), audio, diarcfg)
         return self._diarize_call(audio, diarcfg)
 
@@ -186,6 +186,8 @@ class SpkDiarizationMixin(ABC):
             as_streaming(self)._stream_preset(own.latency)
         own.postprocessing_params = self._diarize_postprocessing(own)
         assert own._internal is not None
+        if own.voiceprints is not None:
+            own._internal.naming = Naming.of(own.voiceprints, self)
         own._internal.target_sample_rate = rate_of(self) or own._internal.target_sample_rate
         return own
 
@@ -218,8 +220,7 @@ class SpkDiarizationMixin(ABC):
         internal = diarcfg._internal
         assert internal is not None
         listed = source.recordings
-        if diarcfg.voiceprints is not None:
-            internal.naming = Naming.of(diarcfg.voiceprints, self)
+        if internal.naming is not None:
             listed = tuple(rereadable(recording) for recording in listed)  # the speakers are embedded in the end
         internal.recordings = {recording.id: recording for recording in listed}
         internal.manifest_filepath = source.manifest_filepath
@@ -371,11 +372,6 @@ def _named(processed: Any, uniq_ids: list[str], internal: InternalDiarizeConfig)
     """Give the speakers of a batch's results the names of enrolled voices."""
     pairs = zip(processed, uniq_ids, strict=True)
     return [internal.naming.named(result, internal.recordings.get(id)) for result, id in pairs]
-
-
-def _check_nameless(diarcfg: DiarizeConfig) -> None:
-    if diarcfg.voiceprints is not None:
-        raise ConfigError("voiceprints: names come with whole recordings; leave it out live, or call diarize().")
 
 
 def _check_pairing(processed: Any, uniq_ids: Sequence[str], batch: Any, model: object) -> None:

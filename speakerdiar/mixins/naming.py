@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from speakerdiar.annotation import Diarization, Segment, active_speakers
 from speakerdiar.audio import read_blocks
+from speakerdiar.config import DiarizeConfig
 from speakerdiar.errors import ConfigError
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.recording import Recording
@@ -93,6 +94,12 @@ class Naming:
         names = {speakers[row]: name for row, (name, _) in found.items()}
         named: Diarization = result.renamed(numbered(speakers, names))
         return replace(named, identified=dict(sorted(found.values())))
+
+
+def check_nameless(diarcfg: DiarizeConfig) -> None:
+    """Raise ConfigError where live use is asked for names."""
+    if diarcfg.voiceprints is not None:
+        raise ConfigError("voiceprints: names come with whole recordings; leave it out live, or call diarize().")
 
 
 def speaker_vectors(

@@ -14,6 +14,7 @@ from speakerdiar.audio import read_blocks
 from speakerdiar.config import DiarizeConfig, is_count
 from speakerdiar.errors import ConfigError, closest
 from speakerdiar.mixins.live import session_of
+from speakerdiar.mixins.naming import check_nameless
 from speakerdiar.mixins.sessions import SessionBatch, StreamingSession
 from speakerdiar.recording import Recording
 from speakerdiar.updates import joined
@@ -121,6 +122,7 @@ class StreamingMixin(ABC):
         """Return preset and config of one call, checked. The options are those of the template beside this class."""
         given = {**options, "latency": latency, "sample_rate": sample_rate}
         diarcfg: DiarizeConfig = cast(Any, self)._diarize_config(None, given)
+        check_nameless(diarcfg)
         return self._stream_preset(latency), diarcfg
 
     def _stream_preset(self, latency: Any) -> Any:
