@@ -14,7 +14,9 @@ import soundfile
 import torch
 from fakes import RATE, ToneDiarizer
 from fakes_local import tone_pipeline
+from fakes_roles import FakeEmbedder
 from fakes_sortformer import SHORT, tiny_offline, tiny_streaming
+from sond_files import tiny_sond
 
 from speakerdiar.annotation import Diarization
 from speakerdiar.checkpoints import hub
@@ -22,6 +24,10 @@ from speakerdiar.config import DiarizeConfig
 from speakerdiar.errors import MissingExtraError, UnknownOptionError
 from speakerdiar.mixins import SpkDiarizationMixin, audio_dataloader
 from speakerdiar.models import MODELS, ModelInfo, load_model
+from speakerdiar.models.diarizers.clustering import ClusteringDiarizer
+from speakerdiar.models.diarizers.refine import RefineDiarizer
+from speakerdiar.models.diarizers.sond import SondDiarizer
+from speakerdiar.models.diarizers.sond_windows import SondPlan
 from speakerdiar.models.diarizers.sortformer_latency import SortformerLatency
 from speakerdiar.models.diarizers.streaming_sortformer import StreamingSortformerDiarizer
 from speakerdiar.recording import as_recordings
@@ -42,6 +48,10 @@ def _tiny_nemotron() -> SpkDiarizationMixin:
     return tiny_nemotron()
 
 
+def _refining() -> SpkDiarizationMixin:
+    return RefineDiarizer(ClusteringDiarizer("energy", FakeEmbedder(), "ahc"), tiny_sond(None))
+
+
 DOUBLES: dict[str, Callable[[], SpkDiarizationMixin]] = {
     "tones": ToneDiarizer,
     "tiny sortformer": tiny_offline,
@@ -50,6 +60,9 @@ DOUBLES: dict[str, Callable[[], SpkDiarizationMixin]] = {
     "tiny nemotron": _tiny_nemotron,
     "local segmentation": tone_pipeline,
     "local segmentation, exact": lambda: tone_pipeline(exact=True),
+    "tiny sond": lambda: tiny_sond(4),
+    "tiny sond, short windows": lambda: tiny_sond(2, plan=SondPlan(window=4.0, step=2.0)),
+    "refining": _refining,
 }
 
 
@@ -94,9 +107,15 @@ def test_gives_one_result_per_recording_in_order(results: list[Diarization], tal
     assert [result.duration for result in results] == [len(piece) / RATE for piece in pieces(talk)]
 
 
-def test_turns_lie_inside_the_audio_and_speakers_are_named_by_appearance(results: list[Diarization]) -> None:
+def test_turns_lie_inside_the_audio_and_speakers_are_named(
+    model: SpkDiarizationMixin, results: list[Diarization]
+) -> None:
     for result in results:
         assert all(0 <= turn.start < turn.end <= result.duration for turn in result)
+        if isinstance(model, SondDiarizer):  # looks for people whose names are known
+            assert model.profiles is not None
+            assert set(result.speakers) <= set(model.profiles.names)
+            continue
         assert result.speakers == tuple(f"SPEAKER_{index:02d}" for index in range(len(result.speakers)))
 
 
