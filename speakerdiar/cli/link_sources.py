@@ -129,8 +129,8 @@ class Speakers:
         if source.audio is None:
             if result is not None and not self._complete(result):
                 raise InputError(
-                    f"{source.document}: no embedding of {self.embedder.dimension} numbers for each speaker: put the "
-                    "audio beside it, or diarize again with --format json."
+                    f"{source.document}: no embedding of {self.embedder.dimension} numbers for each speaker, from the "
+                    "embedder in use: put the audio beside it, or diarize again with --format json."
                 )
             return None if result is None else replace(result, recording_id=source.id)
         if result is None:
