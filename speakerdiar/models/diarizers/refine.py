@@ -47,7 +47,8 @@ class RefineDiarizer(BlockwiseDiarizationMixin):
 
     Args:
         first: any diarizer, loaded.
-        second: one whose `diarize` takes `profiles=`, a mapping of names to vectors; such as `SondDiarizer`.
+        second: one whose `diarize` takes `profiles=`, a mapping of names to vectors, and whose turns bear these names;
+            such as `SondDiarizer`.
         rounds: how often `second` decides; it ends earlier when nothing changes.
         least_seconds: a profile is made of so much speech of nobody else, or more.
         embedder: makes the profiles; by default `second.embedder`.
