@@ -10,7 +10,7 @@
     │   │   ├── AudioNotFoundError (FileNotFoundError)
     │   │   ├── AudioDecodeError             not audio, cut short, or broken inside
     │   │   └── AudioLimitError              beyond a limit; the message names the setting
-    │   └── FormatError                      a text file (RTTM, UEM, JSON, ...) that breaks its format
+    │   └── FormatError                      a file (RTTM, UEM, JSON, a store, ...) that breaks its format
     ├── ModelError (RuntimeError)            a model that can't be had or doesn't keep its promises
     │   ├── UnknownModelError (LookupError)  no model of that name; lists the known ones
     │   └── WeightsError                     weights that are missing, altered or don't fit
@@ -72,7 +72,7 @@ class AudioLimitError(AudioError):
 
 
 class FormatError(InputError):
-    """A text file that breaks its format.
+    """A file, of text or a store of voices, that breaks its format.
 
     Attributes:
         path: the file, or None for text that came from elsewhere.

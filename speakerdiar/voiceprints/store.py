@@ -300,7 +300,7 @@ class VoiceprintStore:
         if bound is not None and not bound.fits(own):
             raise ConfigError(
                 f"{self.place}: its voices were made by {bound.name!r}, and {own.name!r} makes other vectors: open it "
-                "without naming an embedder, or enrol everyone anew in another file."
+                "with the embedder that made them, or enrol everyone anew in another file."
             )
 
 
