@@ -101,7 +101,7 @@ def local_place(name_or_path: str | os.PathLike[str], **hub: Any) -> Path:
     if path.exists():
         return path
     name = os.fspath(name_or_path)
-    if is_repository(name) and path.suffix != ".nemo":
+    if is_repository(name) and path.suffix not in (".nemo", ".pb"):
         found = pull(name, **hub)
         archives = [file for file in found.files if file.endswith(".nemo")]
         # Other programs may have put other files into the same folder of the cache.
