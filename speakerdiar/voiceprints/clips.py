@@ -10,7 +10,7 @@ import numpy as np
 
 from speakerdiar.errors import InputError
 from speakerdiar.recording import as_recordings
-from speakerdiar.voiceprint import Voiceprints
+from speakerdiar.voiceprint import voice_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,10 @@ SETTLED_SECONDS = 4.0
 With GE2E, the squared distance from the rest of a recording is 0.04 + 0.6 / seconds. That of two sides of 4 s is thus
 0.34, and where rooms differ it is 0.44 (the median; see `THRESHOLDS`), of which 0.1 to 0.15 is the room's.
 """
+CLEAR_DECIBELS = 9.0
+"""A clip whose speech stands out less from its quietest fifth is warned about. With everyday noise added to clips that
+were clear, half of those with 5 dB do, few with 10 dB, none with 20 dB or without. At 5 dB the score of GE2E with the clear clip
+falls to 0.56."""
 SAME_CLIP = 1 - 1e-6
 """Cosine from which on two clips of someone are one."""
 
@@ -55,10 +59,12 @@ class HeardClip(Clip):
     Attributes:
         name: of the recording.
         halves: cosine of its first half with its second; None where it is too short for that.
+        clearness: decibels by which speech stands out from what is heard in its quietest fifth.
     """
 
     name: str
     halves: float | None
+    clearness: float
 
 
 def listen(verifier: Verifier, audio: Any, sample_rate: int | None) -> list[HeardClip]:
@@ -80,8 +86,15 @@ def listen(verifier: Verifier, audio: Any, sample_rate: int | None) -> list[Hear
                 "longer or clearer recording."
             )
         halves = _halves(verifier.embedder, speech, name) if seconds >= HALVES_SECONDS else None
-        clips.append(HeardClip(vector, seconds, name, halves))
+        clips.append(HeardClip(vector, seconds, name, halves, _clearness(speech, rate)))
     return clips
+
+
+def _clearness(speech: NDArray[np.float32], rate: int) -> float:
+    frames = speech[: len(speech) // (rate // 50) * (rate // 50)].reshape(-1, rate // 50)  # of 20 ms
+    power = np.square(frames, dtype=np.float64).mean(axis=1) + 1e-12
+    noise = np.quantile(power, 0.2)
+    return float(10 * np.log10(np.maximum(power.mean() - noise, 1e-12) / noise))
 
 
 def _halves(embedder: EmbeddingMixin, speech: NDArray[np.float32], name: str) -> float:
@@ -126,14 +139,14 @@ def warnings_about(
     total = sum(clip.seconds for clip in clips)
     if total < FEW_SECONDS:
         yield f"{person}: {total:.1f} s of speech in all: {FEW_SECONDS:g} s or more make a steadier voice."
-    if threshold is None:
-        return
     for clip, score in zip(clips, scores or [1.0] * len(clips), strict=True):
         if isinstance(clip, HeardClip):
-            yield from _doubts(clip, score, threshold, person)
+            yield from _doubts(clip, score, -1.0 if threshold is None else threshold, person)
 
 
 def _doubts(clip: HeardClip, score: float, threshold: float, person: str) -> Iterator[str]:
+    if clip.clearness < CLEAR_DECIBELS:
+        yield f"{clip.name}: noisy, or music or others in the background: a recording from a quiet place serves better."
     if score < threshold:
         yield (
             f"{clip.name}: unlike the other clips of {person} (score {score:.2f}, one voice from {threshold:.2f} on): "
@@ -144,4 +157,4 @@ def _doubts(clip: HeardClip, score: float, threshold: float, person: str) -> Ite
 
 
 def _score(one: NDArray[Any], other: NDArray[Any], centre: NDArray[np.float32] | None) -> float:
-    return float(Voiceprints(("other",), other[None], centre).scores(one[None])[0, 0])
+    return float(voice_scores(one[None], other[None], centre)[0, 0])

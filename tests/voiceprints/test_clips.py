@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fakes_roles import FakeEmbedder, FakeSegmenter
-from fakes_voices import tone
+from fakes_roles import FakeEmbedder
+from fakes_voices import SlowSegmenter, tone
 from numpy.typing import NDArray
 
 from speakerdiar.errors import AudioNotFoundError, InputError
 from speakerdiar.models.verification import Verifier
-from speakerdiar.voiceprints.clips import Clip, HeardClip, agreements, is_among, listen, voice_of, warnings_about
+from speakerdiar.voiceprints.clips import (
+    CLEAR_DECIBELS,
+    Clip,
+    HeardClip,
+    agreements,
+    is_among,
+    listen,
+    voice_of,
+    warnings_about,
+)
 
 
 def unit(*numbers: float) -> NDArray[np.float32]:
@@ -18,13 +27,15 @@ def unit(*numbers: float) -> NDArray[np.float32]:
     return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
 
-def heard(vector: NDArray[np.float32], halves: float | None = None, seconds: float = 12.0) -> HeardClip:
-    return HeardClip(vector, seconds, "talk.wav", halves)
+def heard(
+    vector: NDArray[np.float32], halves: float | None = None, seconds: float = 12.0, clearness: float = 20.0
+) -> HeardClip:
+    return HeardClip(vector, seconds, "talk.wav", halves, clearness)
 
 
 @pytest.fixture(scope="module")
 def verifier() -> Verifier:
-    return Verifier(FakeEmbedder(), segmenter=FakeSegmenter())
+    return Verifier(FakeEmbedder(), segmenter=SlowSegmenter())
 
 
 def test_a_clip_is_the_vector_of_the_speech_and_its_seconds(verifier: Verifier) -> None:
@@ -51,6 +62,15 @@ def test_clips_that_say_too_little_or_are_not_there_are_refused(verifier: Verifi
         listen(verifier, [tone(300), tone(300, seconds=0.6)], None)
     with pytest.raises(AudioNotFoundError, match=r"gone\.wav"):
         listen(verifier, "gone.wav", None)
+
+
+@pytest.mark.parametrize(("decibels", "clear"), [(30, True), (15, True), (3, False)])
+def test_noise_shows_in_the_pauses(verifier: Verifier, decibels: float, clear: bool) -> None:
+    samples, rate = tone(300)
+    noise = np.random.default_rng(0).normal(scale=samples.std() / 10 ** (decibels / 20), size=len(samples))
+    [clip] = listen(verifier, (samples + noise.astype(np.float32)) / 2, rate)
+    assert clip.clearness == pytest.approx(decibels, abs=2)
+    assert (clip.clearness >= CLEAR_DECIBELS) == clear
 
 
 def test_longer_clips_count_more_but_none_outweighs_many() -> None:
@@ -84,6 +104,7 @@ def test_one_clip_is_known_again() -> None:
         (heard(unit(1, 0), halves=0.3), 0.9, 0.5, "halves are unlike one another (score 0.30)"),
         (heard(unit(1, 0), halves=0.5), 0.5, 0.5, None),
         (heard(unit(1, 0), halves=0.3), 0.3, None, None),
+        (heard(unit(1, 0), clearness=8.9), 0.9, None, "talk.wav: noisy"),
         (heard(unit(1, 0), seconds=1.5), 0.9, 0.5, "Ana: 3.0 s of speech in all"),
         (Clip(unit(1, 0), 12.0), 0.1, 0.5, None),
     ],

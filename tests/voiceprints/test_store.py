@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from fakes_roles import RATE, FakeEmbedder, FakeSegmenter
-from fakes_voices import tone, tone_store
+from fakes_roles import RATE, FakeEmbedder
+from fakes_voices import SlowSegmenter, tone, tone_store
 from numpy.typing import NDArray
 
 from speakerdiar.errors import ConfigError, InputError, WeightsError
@@ -74,7 +74,7 @@ def test_clips_are_added_to_those_before(tmp_path: Path) -> None:
         assert second.agreement is not None
         assert second.agreement > 0.9
         voices = store.voiceprints()
-        verifier = Verifier(FakeEmbedder(), segmenter=FakeSegmenter())
+        verifier = Verifier(FakeEmbedder(), segmenter=SlowSegmenter())
         parts = [verifier.embed(tone(pitch)) for pitch in (300, 310, 305)]
         assert float(voices.vectors[0] @ np.mean(parts, axis=0)) == pytest.approx(
             np.linalg.norm(np.mean(parts, axis=0)), abs=1e-5
@@ -191,7 +191,7 @@ def test_a_store_of_recordings_is_made_at_once(tmp_path: Path) -> None:
     for name, pitch in (("ana", 300), ("ben", 700), ("ben2", 720)):
         soundfile.write(tmp_path / f"{name}.wav", tone(pitch)[0], RATE)
     voices = {"Ana": tmp_path / "ana.wav", "Ben": [tmp_path / "ben.wav", tmp_path / "ben2.wav"]}
-    store = VoiceprintStore.of(voices, embedder=FakeEmbedder(), threshold=0.5, segmenter=FakeSegmenter())
+    store = VoiceprintStore.of(voices, embedder=FakeEmbedder(), threshold=0.5, segmenter=SlowSegmenter())
     assert [(person.name, person.clips) for person in store.people()] == [("Ana", 1), ("Ben", 2)]
     assert store.identify(tone(705)).name == "Ben"
     assert (store.place, store.threshold) == (":memory:", 0.5)
