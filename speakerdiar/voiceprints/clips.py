@@ -29,12 +29,14 @@ SETTLED_SECONDS = 4.0
 """Length at which a clip's error due to its few words is as large as that due to its room, which no length lessens.
 
 With GE2E, the squared distance from the rest of a recording is 0.04 + 0.6 / seconds. That of two sides of 4 s is thus
-0.34, and where rooms differ it is 0.44 (the median; see `THRESHOLDS`), of which 0.1 to 0.15 is the room's.
+0.34, and where rooms differ it is 0.44 (both medians), of which 0.1 to 0.15 is the room's.
 """
 CLEAR_DECIBELS = 9.0
-"""A clip whose speech stands out less from its quietest fifth is warned about. With everyday noise added to clips that
-were clear, half of those with 5 dB do, few with 10 dB, none with 20 dB or without. At 5 dB the score of GE2E with the clear clip
-falls to 0.56."""
+"""A clip whose speech stands out less from its quietest fifth is warned about.
+
+With everyday noise added to clear clips, half of those with 5 dB do, few with 10 dB, none with 20 dB or without. At 5 dB
+the score of GE2E with the clear clip falls to 0.56.
+"""
 SAME_CLIP = 1 - 1e-6
 """Cosine from which on two clips of someone are one."""
 
