@@ -151,7 +151,8 @@ class PreactResNet(nn.Module):
         A `joined` network's frames have one band.
         """
         images: torch.Tensor = self.pre_conv_bn(self.pre_conv(features[:, None])).relu()
-        images = images.contiguous(memory_format=torch.channels_last)  # a fifth faster on a CPU; the layers keep it
+        if not torch.is_grad_enabled():  # a fifth faster on a CPU; the layers keep it; PyTorch 2.13 crashes going back
+            images = images.contiguous(memory_format=torch.channels_last)
         for stage in range(self.stages):
             images = self.get_submodule(f"block_{stage}")(images)
         if not self.joined:

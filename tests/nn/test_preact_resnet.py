@@ -41,6 +41,14 @@ def test_frames_and_bands_are_divided_by_eight(shape: TrunkShape, bands: int, fr
     assert found.shape == (2, 10, frame_count(frames), bands)
 
 
+def test_gradients_reach_every_weight() -> None:
+    network = PreactResNet(TrunkShape((8, 16, 32, 64), (1, 1, 1, 1), 80, 64))
+    for _ in range(5):  # PyTorch 2.13 corrupts memory in most of them where channels lie side by side
+        loss = network.trunk(torch.randn(8, 160, 80)).square().sum()
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+    assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients)
+
+
 @pytest.mark.parametrize("frames", [6, 7])
 def test_halving_pads_in_front_of_an_odd_count(frames: int) -> None:
     layer = PreactLayer(1, 1, 2, 0.1).eval()
