@@ -34,8 +34,8 @@ With GE2E, the squared distance from the rest of a recording is 0.04 + 0.6 / sec
 CLEAR_DECIBELS = 9.0
 """A clip whose speech stands out less from its quietest fifth is warned about.
 
-With everyday noise added to clear clips, half of those with 5 dB do, few with 10 dB, none with 20 dB or without. At 5 dB
-the score of GE2E with the clear clip falls to 0.56.
+With everyday noise added to clear clips, half of those with 5 dB do, few with 10 dB, none with 20 dB or without. At
+5 dB the score of GE2E with the clear clip falls to 0.56.
 """
 SAME_CLIP = 1 - 1e-6
 """Cosine from which on two clips of someone are one."""
