@@ -58,19 +58,20 @@ def main() -> None:
     parser.add_argument("--embedder", default="ge2e")
     arguments = parser.parse_args()
 
-    sides = list(embedded(arguments.speech, arguments.noise, arguments.embedder))
+    verifier = Verifier(arguments.embedder)
+    sides = list(embedded(arguments.speech, arguments.noise, verifier))
     speakers = sorted({side.speaker for side in sides})
-    every = trials([side for side in sides if side.speaker in speakers[::2]])
+    every = trials(verifier, [side for side in sides if side.speaker in speakers[::2]])
     chosen = part(every, ~every.far)
     threshold = det_curve(chosen.scores, chosen.same).eer_threshold
     print(f"{len(sides)} sides of {len(speakers)} speakers; threshold {threshold:.3f}\n")
     print(f"{'':32} {'one':>6} {'two':>6} {'EER %':>6} {'minDCF':>6} {'miss %':>6} {'FA %':>6}")
     report("chosen on", chosen, threshold)
     held_out = [side for side in sides if side.speaker not in speakers[::2]]
-    judged = trials(held_out)
+    judged = trials(verifier, held_out)
     report("held out", part(judged, ~judged.far), threshold)
     for corpus in sorted({side.corpus for side in held_out}):
-        alike = trials([side for side in held_out if side.corpus == corpus])
+        alike = trials(verifier, [side for side in held_out if side.corpus == corpus])
         report(f"  {corpus}", part(alike, ~alike.far), threshold)
     report("held out, one side distorted", part(judged, judged.far), threshold)
 
@@ -87,11 +88,10 @@ def report(name: str, found: Scored, threshold: float) -> None:
     )
 
 
-def embedded(pool: Path, noise: Path, embedder: str) -> Iterator[Side]:
+def embedded(pool: Path, noise: Path, verifier: Verifier) -> Iterator[Side]:
     """Yield the sides of each speaker that hold speech."""
     random = np.random.default_rng(11)
     noises = [load(str(path)) for path in sorted(noise.rglob("*.opus"))]
-    verifier = Verifier(embedder)
     for line in (pool / "manifest.jsonl").read_text().splitlines():
         entry = json.loads(line)
         samples = load(str(pool / entry["audio"]))
@@ -117,7 +117,7 @@ def spans(utterances: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return found[:SIDES]
 
 
-def trials(sides: list[Side]) -> Scored:
+def trials(verifier: Verifier, sides: list[Side]) -> Scored:
     """Score all pairs of a speaker's sides, and each side against some of other speakers of its corpus."""
     random = np.random.default_rng(12)
     rows = []
@@ -129,7 +129,7 @@ def trials(sides: list[Side]) -> Scored:
         rows += [(one, int(k), False) for k in random.permutation(others)[:IMPOSTORS]]
     far = np.arange(len(rows)) % 2 == 1
     pairs = zip(rows, far, strict=True)
-    scores = [float(sides[one].vectors[0] @ sides[other].vectors[int(f)]) for (one, other, _), f in pairs]
+    scores = [verifier.compare(sides[one].vectors[0], sides[other].vectors[int(f)]) for (one, other, _), f in pairs]
     return Scored(np.array(scores), np.array([same for *_, same in rows]), far)
 
 

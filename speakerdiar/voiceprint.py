@@ -65,19 +65,7 @@ class Voiceprints:
 
     def scores(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """Return the cosine of each vector (S, D) with each voice: (S, N); -1 for a vector of zeros or NaN."""
-        given = np.asarray(vectors, dtype=np.float64)
-        heard = _heard(given)
-        found = np.full((len(given), len(self)), -1.0)
-        if len(self) and heard.any():
-            found[heard] = np.clip(self._directions(given[heard]) @ self._directions(self.vectors).T, -1, 1)
-        return found
-
-    def _directions(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
-        """Return vectors (S, D) from the centre on, scaled to length 1."""
-        units = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-        moved = units if self.centre is None else units - self.centre
-        directions: NDArray[np.float64] = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-        return directions
+        return voice_scores(vectors, self.vectors, self.centre)
 
     def assigned(self, vectors: NDArray[Any], threshold: float) -> dict[int, tuple[str, float]]:
         """Say which voice each vector is: by row, the name and the score. Who is none of them is left out.
@@ -93,6 +81,33 @@ class Voiceprints:
         eligible = (scores >= threshold) & _heard(np.asarray(vectors))[:, None]
         above = np.where(eligible, scores - threshold + 1e-9, 0)
         return {row: (self.names[column], float(scores[row, column])) for row, column in best_pairs(above)}
+
+
+def voice_scores(
+    vectors: NDArray[Any], others: NDArray[Any], centre: NDArray[np.float32] | None = None
+) -> NDArray[np.float64]:
+    """Return how alike voices are: cosines of vectors (S, D) with others (N, D), (S, N), from a centre on.
+
+    Args:
+        vectors: of any length; for those of zeros or NaN, -1 comes out.
+        others: of any length, none of zeros.
+        centre: mean of the embedder's vectors over many people, (D,), which is taken off vectors of length 1; None
+            leaves it out.
+    """
+    given = np.asarray(vectors, dtype=np.float64)
+    heard = _heard(given)
+    found = np.full((len(given), len(others)), -1.0)
+    if len(others) and heard.any():
+        found[heard] = np.clip(_directions(given[heard], centre) @ _directions(others, centre).T, -1, 1)
+    return found
+
+
+def _directions(vectors: NDArray[Any], centre: NDArray[np.float32] | None) -> NDArray[np.float64]:
+    """Return vectors (S, D) from the centre on, scaled to length 1."""
+    units = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    moved = units if centre is None else units - centre
+    directions: NDArray[np.float64] = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+    return directions
 
 
 def _heard(vectors: NDArray[Any]) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_segmenter
 from speakerdiar.models.segmenters.speech import find_speech
 from speakerdiar.recording import Recording, as_recordings
+from speakerdiar.voiceprint import voice_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,21 +25,13 @@ if TYPE_CHECKING:
     from speakerdiar.mixins.embedding import EmbeddingMixin
     from speakerdiar.mixins.segmentation import SegmentationMixin
 
-THRESHOLDS: Mapping[str, float] = {"Ge2eEmbedder": 0.779}
-"""Thresholds by the embedder's class.
-
-That of GE2E has equal error rates on 3,648 trials of every other speaker of LibriSpeech, speechocean762, VCTK and
-Arabic speech commands (sides of 4 s or more, of one session). On the other 239 speakers the EER is 4.2 %; where the two
-sides come through different rooms and channels, this threshold misses half (`benchmarks/verification.py` prints it).
-"""
-
 
 @dataclass(frozen=True)
 class Verification:
     """Whether two recordings are of one speaker.
 
     Attributes:
-        score: cosine of the two voices' vectors, -1 to 1.
+        score: cosine of the two voices' vectors, from the embedder's centre on: -1 to 1.
         threshold: scores from here on count as one speaker.
         same: whether the score does.
     """
@@ -51,9 +44,12 @@ class Verification:
 class Verifier:
     """Compares voices: what is speech in each recording becomes one vector, and two vectors' cosine is the score.
 
+    Where the embedder's `centre`, the mean over many people, is known, it is taken off first: what all voices share
+    says nothing about who speaks.
+
     Args:
         embedder: turns speech into vectors: a name in EMBEDDERS (`ge2e`), the path of a weight file, or an instance.
-        threshold: scores from here on count as one speaker; by default the embedder's own in `THRESHOLDS`.
+        threshold: scores from here on count as one speaker; by default the embedder's own `voice_threshold`.
         segmenter: finds speech: a name in SEGMENTERS (`silero`) or an instance.
 
     Raises:
@@ -78,7 +74,7 @@ class Verifier:
                 f"The segmenter takes {self.segmenter.sample_rate} Hz and the embedder {self.embedder.sample_rate} Hz: "
                 "choose two of one rate."
             )
-        self.threshold = THRESHOLDS.get(type(self.embedder).__name__) if threshold is None else threshold
+        self.threshold = self.embedder.voice_threshold if threshold is None else threshold
 
     def verify(self, enrol: Any, test: Any, *, sample_rate: int | None = None) -> Verification:
         """Say whether one speaker is heard on both sides.
@@ -93,7 +89,7 @@ class Verifier:
             InputError: as `embed`.
         """
         threshold = self.required_threshold()
-        score = _cosine(self.embed(enrol, sample_rate=sample_rate), self.embed(test, sample_rate=sample_rate))
+        score = self.compare(self.embed(enrol, sample_rate=sample_rate), self.embed(test, sample_rate=sample_rate))
         return Verification(score, threshold, score >= threshold)
 
     def required_threshold(self) -> float:
@@ -144,7 +140,11 @@ class Verifier:
             vectors[path] = self.embed(path)
             if progress is not None:
                 progress(done, len(paths))
-        return np.array([_cosine(vectors[trial.enrol], vectors[trial.test]) for trial in listed])
+        return np.array([self.compare(vectors[trial.enrol], vectors[trial.test]) for trial in listed])
+
+    def compare(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+        """Return the score of two vectors (dimension,) that `embed` returned."""
+        return float(voice_scores(one[None], other[None], self.embedder.centre)[0, 0])
 
     def speech(self, recording: Recording) -> NDArray[np.float32]:
         """Return what is speech in a recording, put together: samples (n,), mono, at the embedder's rate.
@@ -195,7 +195,3 @@ def embed_speech(embedder: EmbeddingMixin, speech: NDArray[np.float32], name: st
 def _joined(samples: NDArray[np.float32], parts: NDArray[np.float64], rate: int) -> NDArray[np.float32]:
     borders = np.rint(parts * rate).astype(np.int64)
     return np.concatenate([samples[:0], *(samples[first:last] for first, last in borders)])
-
-
-def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    return float(np.clip(one.astype(np.float64) @ other.astype(np.float64), -1, 1))

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from speakerdiar.cli.main import app
 from speakerdiar.formats import load
 from speakerdiar.models import MODELS
-from speakerdiar.models.verification import THRESHOLDS
+from speakerdiar.models.embedders.ge2e import Ge2eEmbedder
 
 DATA = Path(__file__).resolve().parents[2] / "examples" / "data"
 
@@ -46,7 +46,7 @@ def test_two_recordings_get_score_threshold_and_decision(turns: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[2] == "decision:  same speaker"
     found = json.loads(run(turns / "ada" / "0.wav", turns / "duncan" / "0.wav", "--json").stdout)
-    assert found["threshold"] == THRESHOLDS["Ge2eEmbedder"]
+    assert found["threshold"] == Ge2eEmbedder.voice_threshold
     assert not found["same"]
     assert -1 <= found["score"] < found["threshold"]
 
@@ -74,7 +74,7 @@ def test_trials_give_error_rates_and_thresholds(turns: Path) -> None:
     assert figures["eer"]["rate"] == 0
     assert figures["min_dcf"] == {"cost": 0.0, "threshold": figures["eer"]["threshold"], "p_target": 0.01}
     default, asked = figures["at"]
-    assert default == {"threshold": THRESHOLDS["Ge2eEmbedder"], "miss": 0.0, "false_accept": 0.0}
+    assert default == {"threshold": Ge2eEmbedder.voice_threshold, "miss": 0.0, "false_accept": 0.0}
     assert asked["false_accept"] == 0.5
     done = run("--trials", trials, "--threshold", 1)
     assert "EER:    0.00 % at threshold" in done.stdout

@@ -146,6 +146,6 @@ def test_default_threshold_tells_the_voices_of_the_conversation_apart() -> None:
     }
     assert verifier.threshold is not None
     for name, (first, second) in voices.items():
-        assert first @ second >= verifier.threshold, name
+        assert verifier.compare(first, second) >= verifier.threshold, name
         for other in voices.keys() - {name}:
-            assert first @ voices[other][1] < verifier.threshold, (name, other)
+            assert verifier.compare(first, voices[other][1]) < verifier.threshold, (name, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
     @property
     def centre(self) -> NDArray[np.float32]:
         """Mean of the vectors that the PLDA was trained on."""
-        return Plda.load(weights_path(self.plda_name)).means[0].astype(np.float32)
+        return _centre()
 
     @property
     def hop_samples(self) -> int:
@@ -119,6 +120,13 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
             return np.ones(len(power), dtype=np.float32)
         gains = 10 ** (self.target_dbfs / 10) / np.maximum(power, 1e-12)
         return (np.maximum(1, gains) if self.increase_only else gains).astype(np.float32)
+
+
+@functools.cache
+def _centre() -> NDArray[np.float32]:
+    mean = Plda.load(weights_path(Ge2eEmbedder.plda_name)).means[0].astype(np.float32)
+    mean.flags.writeable = False
+    return mean
 
 
 def _load(encoder: Ge2eEncoder) -> None:
