@@ -86,3 +86,19 @@ def activity(frames: int = max(LENGTHS), speakers: int = 6) -> NDArray[np.float3
             first = 16 * turn + recording
             row[first : first + (45 if turn % 3 else 12), (turn + recording) % speakers] = 1
     return talks
+
+
+SMOOTH = 21
+"""Frames of the median filter over a small network's activity, which changes often."""
+
+
+def talk() -> list[NDArray[np.float32]]:
+    """Return a recording of 9.3 s and clips of five people, 16 kHz: noise whose colour changes like that of speech."""
+    drawn = random("talk")
+    pieces = []
+    for _ in range(31):
+        noise, colour = drawn.normal(size=4800), drawn.uniform(-0.95, 0.95)
+        pieces.append(noise + colour * np.roll(noise, int(drawn.randint(1, 9))) * drawn.uniform(0.5, 4))
+    recording = np.concatenate(pieces) * 0.03
+    clips = [recording[first : first + 16000] for first in range(0, 125000, 25000)]
+    return [np.asarray(part, dtype=np.float32) for part in (recording, *clips)]
