@@ -32,7 +32,9 @@ from speakerdiar.annotation import Diarization, Turn
 from speakerdiar.audio import load
 from speakerdiar.frames import FrameGrid, segments_of
 from speakerdiar.metrics import DiarizationErrorRate, det_curve
+from speakerdiar.mixins.neural import inference_state
 from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
+from speakerdiar.nn.preact_resnet import REDUCTION
 from speakerdiar.nn.sond import SondNetwork, SondSpeakerNetwork
 from speakerdiar.nn.sond_loss import SondObjective
 from speakerdiar.nn.sond_shape import SondShape, SondSpeakerShape
@@ -213,15 +215,14 @@ def one_name(example: Example, random: np.random.Generator) -> NDArray[np.bool_]
     return active
 
 
-@torch.no_grad()
 def nearest(network: SondNetwork, example: Example) -> NDArray[np.bool_]:
     """Return whose profile is nearest to each frame of the encoder, where truth has speech: what training must beat."""
-    network.eval()
     count = len(example.features)
-    frames = network.frames(example.features[None], torch.tensor([count]))[0]
+    with inference_state(network):
+        frames = network.frames(example.features[None], torch.tensor([count]))[0]
     cosines = functional.normalize(frames, dim=1) @ functional.normalize(example.profiles, dim=1).T
     cosines[:, example.profiles.abs().sum(dim=1) == 0] = -torch.inf
-    best = cosines.argmax(dim=1).repeat_interleave(8)[:count]
+    best = cosines.argmax(dim=1).repeat_interleave(REDUCTION)[:count]
     active = functional.one_hot(best, example.labels.shape[1]).bool() & example.labels.any(dim=1, keepdim=True)
     return np.asarray(active.numpy())
 

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 
+from speakerdiar.mixins.neural import inference_state
 from speakerdiar.nn.preact_resnet import REDUCTION
 from speakerdiar.nn.sond import SondNetwork
 from speakerdiar.nn.sond_loss import SondObjective, pooled_activity
@@ -38,11 +39,10 @@ class SondTraining(pl.LightningModule):
         self.encoding = PowerSetEncoding(network.shape.speakers, network.shape.at_once)
         network.encoder.requires_grad_(not frozen_encoder)
 
-    def train(self, mode: bool = True) -> SondTraining:
-        """Switch to training mode; a frozen encoder stays in eval mode, so that its batch norms don't move."""
-        super().train(mode)
-        self.network.encoder.train(mode and not self.frozen_encoder)
-        return self
+    def on_train_batch_start(self, batch: Example, index: int) -> None:
+        """Keep a frozen encoder in eval mode, so that its batch norms don't move."""
+        if self.frozen_encoder:
+            self.network.encoder.eval()
 
     def training_step(self, batch: Example, index: int) -> torch.Tensor:
         """Return the loss of a batch, and log its parts."""
@@ -61,14 +61,11 @@ class SondTraining(pl.LightningModule):
         """Return what `Schedule.optimizers` makes."""
         return self.schedule.optimizers(self.parameters())
 
-    @torch.no_grad()
     def spoken(self, batch: Example) -> torch.Tensor:
         """Return whom of those with a profile the network hears in each frame of the filter bank: bool, (B, T, S)."""
-        training = self.training
-        self.eval()
         features, _, profiles = batch
-        logits = self.network(features, torch.full((len(features),), features.shape[1]), profiles)
-        self.train(training)
+        with inference_state(self.network):
+            logits = self.network(features, torch.full((len(features),), features.shape[1]), profiles)
         members = torch.from_numpy(self.encoding.members).to(logits.device)  # (classes, S)
         absent = torch.linalg.vector_norm(profiles, dim=2) == 0  # (B, S)
         impossible = (members[None] & absent[:, None]).any(dim=2)  # (B, classes)

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.utils.data import IterableDataset, get_worker_info
 
 from speakerdiar.errors import ConfigError, InputError
+from speakerdiar.mixins.neural import inference_state
 from speakerdiar.nn.kaldi_fbank import KaldiFbank
 from speakerdiar.nn.sond import SondNetwork, SondSpeakerNetwork
 from speakerdiar.training.schedules import Schedule
@@ -96,19 +97,16 @@ class SondSpeakerTraining(pl.LightningModule):
         return self.schedule.optimizers(self.parameters())
 
 
-@torch.no_grad()
 def profile_vectors(
     network: SondSpeakerNetwork, fbank: KaldiFbank, clips: Mapping[str, Sequence[NDArray[np.float32]]]
 ) -> dict[str, NDArray[np.float32]]:
     """Return the profile of each clip by name, (clips, D), in eval mode."""
-    training = network.training
-    network.eval()
     found = {}
-    for name, own in clips.items():
-        features = [fbank(torch.from_numpy(np.asarray(clip, dtype=np.float32))) for clip in own]
-        vectors = [network(one[None], torch.tensor([len(one)]))[0] for one in features]
-        found[name] = torch.stack(vectors).numpy()
-    network.train(training)
+    with inference_state(network):
+        for name, own in clips.items():
+            features = [fbank(torch.from_numpy(np.asarray(clip, dtype=np.float32))) for clip in own]
+            vectors = [network(one[None], torch.tensor([len(one)]))[0] for one in features]
+            found[name] = torch.stack(vectors).numpy()
     return found
 
 
