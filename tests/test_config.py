@@ -16,6 +16,7 @@ from speakerdiar.config import (
     InternalDiarizeConfig,
     PostProcessingParams,
     SpeakerCount,
+    as_config,
     checked_options,
     field_docs,
     is_count,
@@ -32,6 +33,14 @@ class WithWindow(DiarizeConfig):
     """Seconds in a window."""
     names: Any = None
     """Names to give."""
+
+
+def test_a_config_becomes_one_of_the_models_own_class() -> None:
+    assert as_config(None, WithWindow) == WithWindow()
+    assert as_config(DiarizeConfig(batch_size=3), WithWindow) == WithWindow(batch_size=3)
+    own = WithWindow(window=2.0)
+    assert as_config(own, DiarizeConfig) is own
+    assert as_config("no config", WithWindow) == "no config"
 
 
 def test_the_defaults_are_valid() -> None:

@@ -189,8 +189,8 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> 
 
     Args:
         name: a row of MODELS (`embedded` by default, whose weights are installed with the package); the path of a
-            `.nemo` file, of a model's or pipeline's folder, or of a local segmentation model (`.onnx`, `.bin`); or any
-            `owner/name` on the Hugging Face Hub.
+            `.nemo` file, of FunASR's `sond.pb`, of a model's or pipeline's folder, or of a local segmentation model
+            (`.onnx`, `.bin`); or any `owner/name` on the Hugging Face Hub.
         options: arguments of the model's class, put on top of the row's own; for weights `precision`, `device`,
             `compile`; for the Hub `token` and `revision`; for local segmentation `embedder`, `clusterer`, `exact`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,8 @@ class SondConfig(DiarizeConfig):
         """Raise ConfigError, naming the value and the remedy, for an option that can't be used."""
         super().validate()
         _require(is_count(self.smooth_size, least=1), "smooth_size", self.smooth_size, "give frames, 1 or more")
-        _require(self.dur_threshold >= 0, "dur_threshold", self.dur_threshold, "give frames, 0 or more")
+        long = isinstance(self.dur_threshold, numbers.Real) and self.dur_threshold >= 0
+        _require(long, "dur_threshold", self.dur_threshold, "give frames, 0 or more")
         _require(self.out_format in OUT_FORMATS, "out_format", self.out_format, "give None, 'vad' or 'rttm'")
         _require(self.oov in OOV, "oov", self.oov, "give 'nearest' or 'mask'")
         one = self.ngpu is None or (is_count(self.ngpu, least=0) and self.ngpu <= 1)

@@ -20,8 +20,8 @@ EMBEDDERS: Mapping[str, str] = {
 def make_embedder(embedder: str | os.PathLike[str] | EmbeddingMixin, **options: Any) -> EmbeddingMixin:
     """Make an embedder by its name in EMBEDDERS or from weights, or pass an instance through.
 
-    Weights are a file (`.onnx`, `.nemo`, `.safetensors`, `.bin`, `.ckpt`, `.pt`), a folder with one, or `owner/name` on
-    the Hub; see `speakerdiar.models.opening_parts`.
+    Weights are a file (`.onnx`, `.nemo`, `.safetensors`, `.bin`, `.ckpt`, `.pt`, `.pb`), a folder with one, or
+    `owner/name` on the Hub; see `speakerdiar.models.opening_parts`.
 
     Raises:
         WeightsError: weights that can't be read, or that are no embedder's.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +291,16 @@ def test_recordings_with_profiles_of_their_own(model: SondDiarizer, talk: np.nda
     assert [set(r.speakers) <= set(people(i + 1)) for i, r in enumerate(together)] == [True] * 3
 
 
+def test_a_manifest_may_name_profiles(model: SondDiarizer, talk: np.ndarray, tmp_path: Path) -> None:
+    for name, samples in (("talk", talk[: 6 * RATE]), ("ana", talk[: 2 * RATE])):
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE, subtype="FLOAT")
+    entry = {"audio_filepath": str(tmp_path / "talk.wav"), "profiles": {"Ana": str(tmp_path / "ana.wav")}}
+    (tmp_path / "manifest.json").write_text(json.dumps(entry) + "\n")
+    [found] = model.diarize(str(tmp_path / "manifest.json"), smooth_size=1, dur_threshold=0)
+    [expected] = model.diarize(tmp_path / "talk.wav", profiles=entry["profiles"], smooth_size=1, dur_threshold=0)
+    assert found == expected
+
+
 def test_a_pair_of_files(model: SondDiarizer, files: Path) -> None:
     ark = f"{files}/profile.ark"
     found = model.diarize((f"{files}/wav.scp,speech,sound", f"{ark},profile,kaldi_ark"), smooth_size=9, batch_size=2)
@@ -350,6 +361,7 @@ def test_options(model: SondDiarizer, talk: np.ndarray, caplog: pytest.LogCaptur
     for option, says in (
         ({"smooth_size": 0}, "smooth_size=0"),
         ({"dur_threshold": -1}, "dur_threshold=-1"),
+        ({"dur_threshold": "10"}, "dur_threshold='10'"),
         ({"out_format": "json"}, "out_format='json': give None, 'vad' or 'rttm'"),
         ({"oov": "drop"}, "oov='drop'"),
         ({"ngpu": 2}, "ngpu=2: a recording takes one GPU: give 0 or 1"),
