@@ -39,14 +39,14 @@ from speakerdiar.recording import Recording
 from speakerdiar.voiceprints.linking import from_centre, link_recordings
 
 SIZES = (1_000, 10_000, 20_000, 50_000, 100_000, 200_000)
-SIZE, BETWEEN, WITHIN = 256, 0.55, 0.85
-"""Dimensions of a vector, and the mean cosines of two people and of two recordings of one."""
+SIZE, BETWEEN, WITHIN = 256, 0.18, 0.82
+"""Dimensions of a vector, and the mean cosines of two people and of two recordings of one; GE2E's, from its centre on."""
 MOST_RECORDINGS, SPEAKERS = 20, 4
-DRAWN_THRESHOLD = 0.7
+DRAWN_THRESHOLD = 0.76
 RATE = 16000
 PART_SECONDS, MOST_PARTS = (7.0, 20.0), 4
 """A part of a speaker has so many seconds at least and at most."""
-TRIED = np.arange(0.30, 0.701, 0.02)
+TRIED = np.arange(0.60, 0.901, 0.02)
 
 
 def main() -> None:
