@@ -271,6 +271,12 @@ def test_a_list_of_a_recording_and_clips(model: SondDiarizer, talk: np.ndarray, 
     assert set(expected[0].speakers) == {"spk1", "spk2"}
 
 
+def test_two_lists_of_three_paths_are_no_pair_of_files(model: SondDiarizer, files: Path) -> None:
+    row = [str(files / "long.wav"), str(files / "short.wav"), str(files / "long.wav")]
+    [first, second] = model.diarize([row, row], smooth_size=9)
+    assert first.turns == second.turns == model.diarize(row, smooth_size=9)[0].turns
+
+
 def test_raw_bytes_are_16_bit_samples(model: SondDiarizer, talk: np.ndarray) -> None:
     pcm = np.rint(talk * 32767).astype("<i2")
     row = [pcm.tobytes(), pcm[: 2 * RATE].tobytes()]
