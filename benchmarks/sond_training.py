@@ -83,9 +83,9 @@ def main() -> None:
     """Train both networks and print how they learn and what they do with people they never heard."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", type=Path, required=True)
-    parser.add_argument("--speaker-steps", type=int, default=500)
+    parser.add_argument("--speaker-steps", type=int, default=400)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--conversations", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -108,7 +108,7 @@ def main() -> None:
     judged = list(islice(unheard, arguments.conversations))
     network = SondNetwork(SHAPE)
     start_encoder(network, speakers)
-    module = SondTraining(network, Schedule(steps=arguments.steps), OBJECTIVE)
+    module = SondTraining(network, Schedule(steps=arguments.steps, rate=3e-3), OBJECTIVE)
     table = {"before training": spoken(module, judged)}
     fit(module, heard, arguments.steps, arguments.batch)
     table["trained"] = found = spoken(module, judged)
@@ -148,7 +148,7 @@ def trained_speakers(known: dict[str, Person], fbank: KaldiFbank, arguments: Any
         for person in known.values()
     ]
     network = SondSpeakerNetwork(SondSpeakerShape(SHAPE.trunk, SHAPE.dimension, SHAPE.last, len(known)))
-    module = SondSpeakerTraining(network, len(known), Schedule(steps=arguments.speaker_steps, rate=1e-2))
+    module = SondSpeakerTraining(network, len(known), Schedule(steps=arguments.speaker_steps, rate=5e-3))
     fit(module, VoiceCrops(features, seed=arguments.seed), arguments.speaker_steps, batch=32)
     return network
 

@@ -14,7 +14,7 @@ from speakerdiar.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """AdamW with a rate that climbs and falls once over all steps (Smith and Topin 2018, arXiv:1708.07120).
+    """AdamW with a rate that climbs and falls once over all steps (Smith and Topin, arXiv:1708.07120).
 
     Attributes:
         steps: batches to learn from.

@@ -55,8 +55,8 @@ class VoiceCrops(IterableDataset[tuple[torch.Tensor, int]]):
 class SondSpeakerTraining(pl.LightningModule):
     """Teaches profiles to tell people apart, by the angles between a profile and a vector for each person.
 
-    The loss is additive-margin softmax (Wang et al. 2018, arXiv:1801.05599), on the profile itself: FunASR has two more
-    layers between, which pay with much data only.
+    The loss is additive-margin softmax (Wang et al. 2018, arXiv:1801.05599), on the profile itself. The layers of the
+    network behind the profile, through which FunASR trains, stay as they are.
 
     Args:
         network: what learns.
@@ -113,7 +113,7 @@ def profile_vectors(
 def start_encoder(network: SondNetwork, speakers: SondSpeakerNetwork) -> None:
     """Give SOND's encoder the weights of the speaker network, of the same sizes.
 
-    Source: Wang et al. 2023, arXiv:2303.05397, section 2.3.
+    Source: Wang et al. 2023, arXiv:2303.05397.
     """
     dense = {name: weight for name, weight in speakers.decoder.state_dict().items() if not name.startswith("output")}
     network.encoder.load_state_dict({**speakers.encoder.state_dict(), **dense})
