@@ -40,7 +40,7 @@ from speakerdiar.voiceprints.linking import from_centre, link_recordings
 
 SIZES = (1_000, 10_000, 20_000, 50_000, 100_000, 200_000)
 SIZE, BETWEEN, WITHIN = 256, 0.18, 0.82
-"""Dimensions of a vector, and the mean cosines of two people and of two recordings of one; GE2E's, from its centre on."""
+"""Dimensions of a vector, and the mean cosines of two people and of two recordings of one, as GE2E's, centred."""
 MOST_RECORDINGS, SPEAKERS = 20, 4
 DRAWN_THRESHOLD = 0.76
 RATE = 16000

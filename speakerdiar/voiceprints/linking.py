@@ -29,8 +29,8 @@ from speakerdiar.voiceprints.archive import Archive, Placed, digest_of
 THRESHOLDS: Mapping[str, float] = {"Ge2eEmbedder": 0.76}
 """Thresholds by the embedder's class.
 
-That of GE2E gives the best F1 of pairs on 7 to 20 s parts of every other of 463 speakers, 0.89; on the rest, 87 % of the
-pairs that are linked are one person's, and 87 % of one person's pairs are linked (`benchmarks/linking.py --speech`).
+That of GE2E gives the best F1 of pairs, 0.89, on 7 to 20 s parts of every other of 463 speakers. On the rest, 87 % of
+the pairs that are linked are one person's, and 87 % of one person's pairs are linked (`benchmarks/linking.py`).
 """
 
 NOBODY = Voiceprints((), np.zeros((0, 0), np.float32))
