@@ -44,7 +44,9 @@ class Scripted(BlockwiseDiarizationMixin):
     sample_rate = RATE
 
     def __init__(self, *answers: Sequence[Turn], capacity: int | None = None) -> None:
-        self.answers, self.asked = list(answers), []  # type: ignore[var-annotated]
+        self.answers: list[Sequence[Turn]] = list(answers)
+        self.asked: list[Any] = []
+        self.heard: list[Any] = []
         self.capacity = capacity
         self.embedder = FakeEmbedder()
 
@@ -57,11 +59,13 @@ class Scripted(BlockwiseDiarizationMixin):
 
     def _answer(self, job: Job) -> _Turns:
         self.asked.append(job.diarcfg)
+        self.heard.append(job.recording)
         turns = self.answers[min(len(self.asked), len(self.answers)) - 1]
         return _Turns(recording=replace(job.recording, duration=10.0), turns=tuple(turns))
 
     def _decide(self, heard: _Turns, diarcfg: DiarizeConfig) -> Diarization:
-        return finished(heard.recording, heard.turns, diarcfg, named=True)
+        foreign = {turn.speaker: np.ones(3, np.float32) for turn in heard.turns}
+        return finished(heard.recording, heard.turns, diarcfg, named=True, embeddings=foreign)
 
 
 class ToneFinder(ToneDiarizer):
@@ -142,6 +146,22 @@ def test_the_most_talkative_are_looked_for(talk: np.ndarray) -> None:
     assert given["spk1"] == pytest.approx(FakeEmbedder().embed(talk[2 * RATE : 5 * RATE])[0])
     assert given["spk2"] == pytest.approx(FakeEmbedder().embed(talk[7 * RATE : 9 * RATE])[0])
     assert spans(found) == {"SPEAKER_00": [(0.5, 1.6)], "SPEAKER_01": [(0.5, 4.0)]}
+
+
+def test_embeddings_are_the_profiles(talk: np.ndarray) -> None:
+    rough = first_pass((0.5, 4.0, "x"), (7.0, 7.8, "short"))
+    model = RefineDiarizer(rough, Scripted([Turn(0.4, 4.1, "spk1")]))
+    [found] = model.diarize(talk, sample_rate=RATE)
+    assert {name: len(vector) for name, vector in found.embeddings.items()} == {"SPEAKER_00": 48}
+    [unrefined] = RefineDiarizer(first_pass((7.0, 7.8, "short")), Scripted([])).diarize(talk, sample_rate=RATE)
+    assert unrefined.embeddings == {}
+
+
+def test_what_a_recording_says_of_its_speakers_is_for_the_first_pass(talk: np.ndarray) -> None:
+    first, second = first_pass((0.5, 4.0, "x")), Scripted([Turn(0.5, 4.0, "spk1")])
+    told = {"audio": talk, "sample_rate": RATE, "num_speakers": 2, "profiles": {"Ana": np.ones(48)}}
+    RefineDiarizer(first, second).diarize(told)
+    assert (first.heard[0].num_speakers, second.heard[0].num_speakers, second.heard[0].extra) == (2, None, {})
 
 
 def test_nobody_found_is_nobody(talk: np.ndarray) -> None:

@@ -137,6 +137,21 @@ def test_the_documented_texts() -> None:
     assert spans(found) == dict(zip("ABCD", SPOKEN.values(), strict=True))
 
 
+def test_who_never_talks_has_no_line() -> None:
+    audio = np.full(16 * RATE, 0.1, dtype=np.float32)
+    five = np.concatenate([DRAWN, DRAWN[:1]])
+    given: dict[str, Any] = {"sample_rate": RATE, "profiles": five, "out_format": "vad"}
+    [found] = told().diarize(audio, **given, dur_threshold=150)
+    assert found["value"].splitlines() == [
+        "spk1 [(0.0, 8.88), (12.64, 15.2)]",
+        "spk2 []",
+        "spk3 []",
+        "spk4 [(11.12, 12.72)]",
+    ]
+    [two] = told().diarize(audio, **given, max_speakers=2)
+    assert [line.split()[0] for line in two["value"].splitlines()] == ["spk1", "spk3"]
+
+
 def test_files_in_output_dir(tmp_path: Path) -> None:
     audio = np.full(16 * RATE, 0.1, dtype=np.float32)
     given = [{"audio": audio, "sample_rate": RATE, "uniq_id": id} for id in ("one", "two")]
