@@ -58,7 +58,7 @@ class Ge2eEmbedder(torch.nn.Module, EmbeddingMixin):
     plda_name = "ge2e_plda.npz"
     slot_threshold = 0.45
     """From 0.4 to 0.5 the result on real recordings is the same; beyond, people are lost or invented."""
-    voice_threshold = 0.47
+    voice_threshold = 0.477
     """Both kinds of error are equally frequent there, on clips of 4 s of one session (`benchmarks/verification.py`)."""
 
     def __init__(
