@@ -136,7 +136,8 @@ class Speakers:
         if result is None:
             [result] = self.diarizer.diarize(str(source.audio))
         result = self._with_vectors(replace(result, recording_id=source.id), source.audio)
-        if kept is not None:
+        if self.kept is not None and kept is not None:
+            self.kept.mkdir(mode=0o700, parents=True, exist_ok=True)  # its documents hold voices
             json_doc.dump(result, kept)
         return result
 

@@ -103,7 +103,7 @@ def _of_model(model: SpkDiarizationMixin) -> dict[str, Any]:
     return {
         "parameters": values,
         "sample_rate": getattr(model, "sample_rate", None),
-        "speakers": getattr(model, "speakers", None),
+        "speakers": model.speaker_capacity,
         "latencies": list(getattr(model, "LATENCIES", {})),
         "licence": getattr(model, "licence", ""),
         "loads": True,

@@ -120,12 +120,7 @@ class VoiceprintStore:
     @property
     def threshold(self) -> float:
         """Scores from here on count as one person. Raises ConfigError where none is known for the embedder."""
-        if self._limit is None:
-            raise ConfigError(
-                f"No threshold is known for {type(self.embedder).__name__}: give one as threshold=, between the scores "
-                "that `identify` gives for people who are enrolled and for others."
-            )
-        return self._limit
+        return self._verifier.required_threshold()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -176,7 +171,7 @@ class VoiceprintStore:
         everything = [*present, *added]
         scores = agreements(everything, self.embedder.centre)
         warnings = [f"{clip.name}: enrolled already; it counts once." for clip in heard if clip not in added]
-        warnings += warnings_about(name, everything, scores, self._limit)
+        warnings += warnings_about(name, everything, scores, self._verifier.threshold)
         return Enrolment(person, len(added), min(scores, default=None), tuple(warnings))
 
     def identify(self, audio: Any, *, sample_rate: int | None = None) -> Identification:
@@ -264,10 +259,6 @@ class VoiceprintStore:
         with self._database.reading() as rows:
             return rows.bound()
 
-    @property
-    def _limit(self) -> float | None:
-        return self.embedder.voice_threshold if self._threshold is None else self._threshold
-
     @cached_property
     def _chosen(self) -> str | os.PathLike[str] | EmbeddingMixin:
         """What to make the embedder of."""
@@ -289,7 +280,7 @@ class VoiceprintStore:
                 f"{self.place}: its voices were made by {self._chosen!r}, which can't be opened from here ({error}) "
                 "Say where it is with embedder=."
             ) from error
-        return Verifier(embedder, segmenter=self._segmenter)
+        return Verifier(embedder, threshold=self._threshold, segmenter=self._segmenter)
 
     @cached_property
     def _own(self) -> Binding:

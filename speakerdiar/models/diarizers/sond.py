@@ -167,17 +167,12 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
         )
 
     @property
-    def speakers(self) -> int:
+    def speaker_capacity(self) -> int:
         """Most speakers that may have profiles."""
         return self.network.shape.speakers
 
-    @property
-    def speaker_capacity(self) -> int:
-        """Most speakers that may have profiles."""
-        return self.speakers
-
     def _maker(self, sample_rate: int | None) -> ProfileMaker:
-        return ProfileMaker(self.embedder, self.network.shape.dimension, self.speakers, sample_rate)
+        return ProfileMaker(self.embedder, self.network.shape.dimension, self.speaker_capacity, sample_rate)
 
     def _diarize_unpack(self, audio: Any, diarcfg: DiarizeConfig) -> Any:
         config = _options(diarcfg)
@@ -294,8 +289,8 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
     def _card(self) -> ModelCard:
         return ModelCard(
             title="SOND",
-            summary=f"Says when each of up to {self.speakers} people talks whose voices are known, in mono audio at "
-            f"{self.sample_rate} Hz, overlap included.",
+            summary=f"Says when each of up to {self.speaker_capacity} people talks whose voices are known, in mono "
+            f"audio at {self.sample_rate} Hz, overlap included.",
             licence=self.licence or "as the source states it",
             source=self.source or "not known",
         )

@@ -437,7 +437,7 @@ def test_load_model_reads_what_funasr_wrote(folder: Path, place: str, talk: np.n
     assert isinstance(model.embedder, SondEmbedder)
     row = [talk[: 4 * RATE], talk[: 2 * RATE], talk[2 * RATE : 4 * RATE]]
     assert model.diarize(row, sample_rate=RATE) == tiny_sond(None).diarize(row, sample_rate=RATE)
-    assert (model.speakers, model.sample_rate, model.source) == (6, RATE, "converted from `sond.pb`")
+    assert (model.speaker_capacity, model.sample_rate, model.source) == (6, RATE, "converted from `sond.pb`")
 
 
 def test_the_enrolment_model_may_lie_elsewhere(tmp_path: Path, talk: np.ndarray) -> None:
