@@ -33,8 +33,11 @@ types: $(VENV)/.dev-installed ## check types
 docs: $(VENV)/.dev-installed ## build the documentation in docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
+# Parts of others, and those that take recordings of one's own.
+NO_BENCH := long_recordings full_size_parts peak_memory named verification sond_training
+
 bench: $(VENV)/.dev-installed ## run the benchmarks
-	@for file in $(filter-out %/long_recordings.py %/full_size_parts.py %/peak_memory.py %/sond_training.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out $(NO_BENCH:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist demo-out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
