@@ -110,8 +110,10 @@ def test_a_monologue_swallows_nobody() -> None:
     class Biased(AhcClusterer):
         """Gives up whoever has less than a fifth of all."""
 
-        def fit_predict(self, embeddings: Any, count: SpeakerCount = ANY_COUNT) -> NDArray[np.int64]:
-            labels = super().fit_predict(embeddings, count)
+        def fit_predict(
+            self, embeddings: Any, count: SpeakerCount = ANY_COUNT, *, known: Any = None
+        ) -> NDArray[np.int64]:
+            labels = super().fit_predict(embeddings, count, known=known)
             return np.zeros_like(labels) if np.bincount(labels).min() < len(labels) / 5 else labels
 
     clusterer = OnlineClusterer(Biased(), plan=OnlinePlan(patience=5))

@@ -53,6 +53,7 @@ from speakerdiar.nn.sond import SondNetwork
 from speakerdiar.postprocessing.confidence import with_confidence
 from speakerdiar.postprocessing.power_set_encoding import PowerSetEncoding
 from speakerdiar.recording import Recording
+from speakerdiar.voiceprint import Voiceprints
 
 PARTS = ("embedder", "profiles", "plan")
 """Options of loading beside those that every model has."""
@@ -68,7 +69,8 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
     The people come with each call, `diarize(audio, profiles={"Ana": "ana.wav", "Ben": vector})`, or as FunASR has it:
     `[recording, clip, clip, ...]`, a list of such lists, or a pair of files such as
     `("wav.scp,speech,sound", "profile.scp,profile,kaldi_ark")`. Turns bear the names of the profiles; where there are
-    none, spk1, spk2, ... Further options are FunASR's (`SondConfig`).
+    none, spk1, spk2, ... Voices of a store of SOND's own embedder serve too (`voiceprints=`). Further options are
+    FunASR's (`SondConfig`).
 
     A recording that fits into a window (16 s) gives FunASR's own numbers. Longer ones are heard in overlapping windows
     that vote on each frame: time grows with their length, memory hardly does.
@@ -176,6 +178,8 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
 
     def _diarize_unpack(self, audio: Any, diarcfg: DiarizeConfig) -> Any:
         config = _options(diarcfg)
+        if config.voiceprints is not None:
+            config.profiles = _enrolled(config)
         if config.profiles is not None:
             config.profiles = self._maker(config.sample_rate).make(config.profiles)
         own = profiled_recordings(
@@ -298,6 +302,20 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
 
 def _options(diarcfg: DiarizeConfig) -> SondConfig:
     return cast(SondConfig, diarcfg)
+
+
+def _enrolled(config: SondConfig) -> Voiceprints:
+    """Return the enrolled voices of a call as its profiles: whoever is found has a name then."""
+    internal = config._internal
+    assert internal is not None
+    naming, internal.naming = internal.naming, None
+    if not naming.own:
+        raise ConfigError(
+            "voiceprints: another embedder made these than makes SOND's profiles: enrol everyone in a store of its "
+            "own, VoiceprintStore(path, embedder=model.embedder), or give profiles={name: clip}."
+        )
+    voices: Voiceprints = naming.voices
+    return voices
 
 
 def _check_parts(model: SondDiarizer) -> None:

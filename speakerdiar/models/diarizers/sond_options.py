@@ -49,8 +49,8 @@ class SondConfig(DiarizeConfig):
         _require(
             one, "ngpu", self.ngpu, "a recording takes one GPU: give 0 or 1, and run a process for each further GPU"
         )
-        if self.voiceprints is not None:
-            raise ConfigError("voiceprints: SOND names speakers by their profiles: give profiles={name: clip} instead.")
+        alone = self.voiceprints is None or self.profiles is None
+        _require(alone, "voiceprints", self.voiceprints, "SOND looks for these, or for profiles: give one of the two")
 
 
 def _require(holds: bool, name: str, value: object, remedy: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from fakes_roles import FakeEmbedder
 from sond_files import (
     BANDS,
     CONVERSATION,
@@ -34,6 +35,7 @@ from speakerdiar.cli.weights_info import describe
 from speakerdiar.config import DiarizeConfig
 from speakerdiar.errors import ConfigError, InputError, SpeakerCountError, UnknownOptionError, WeightsError
 from speakerdiar.mixins import audio_dataloader
+from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.models.diarizers.sond import SondDiarizer
 from speakerdiar.models.diarizers.sond_options import SondConfig
 from speakerdiar.models.diarizers.sond_windows import SondPlan
@@ -44,6 +46,7 @@ from speakerdiar.postprocessing.power_set_encoding import PowerSetEncoding
 from speakerdiar.postprocessing.smoothed_activity import smoothed_turns
 from speakerdiar.postprocessing.window_votes import WindowVotes
 from speakerdiar.recording import as_recordings
+from speakerdiar.voiceprint import Voiceprints
 
 RATE = 16000
 SPOKEN = {
@@ -67,6 +70,16 @@ class Told(torch.nn.Module):
 
     def forward(self, features: torch.Tensor, lengths: torch.Tensor, profiles: torch.Tensor) -> torch.Tensor:
         return self.logits[None, : -(-features.shape[1] // 8)].expand(len(features), -1, -1)
+
+
+class Voices:
+    """A store of voices that is there already."""
+
+    def __init__(self, embedder: EmbeddingMixin, vectors: dict[str, np.ndarray]) -> None:
+        self.embedder, self.threshold, self.kept = embedder, 0.5, Voiceprints.of(vectors)
+
+    def voiceprints(self) -> Voiceprints:
+        return self.kept
 
 
 def told() -> SondDiarizer:
@@ -386,7 +399,8 @@ def test_options(model: SondDiarizer, talk: np.ndarray, caplog: pytest.LogCaptur
         ({"out_format": "json"}, "out_format='json': give None, 'vad' or 'rttm'"),
         ({"oov": "drop"}, "oov='drop'"),
         ({"ngpu": 2}, "ngpu=2: a recording takes one GPU: give 0 or 1"),
-        ({"voiceprints": object()}, "give profiles="),
+        ({"voiceprints": object()}, "give a VoiceprintStore"),
+        ({"voiceprints": object(), "profiles": people(2)}, "give one of the two"),
     ):
         with pytest.raises(ConfigError, match=says):
             model.check_options(**option)
@@ -403,6 +417,19 @@ def test_options(model: SondDiarizer, talk: np.ndarray, caplog: pytest.LogCaptur
         assert not caplog.text
         model.diarize(talk[: 2 * RATE], ngpu=1, **given)
         assert ("no GPU is here" in caplog.text) == (not torch.cuda.is_available())
+
+
+def test_enrolled_voices_of_its_own_embedder_are_profiles(talk: np.ndarray) -> None:
+    model = tiny_sond(3)
+    assert model.embedder is not None
+    [expected] = model.diarize(talk[: 3 * RATE], sample_rate=RATE, smooth_size=9, profiles=people(3))
+    assert expected
+    own = Voices(model.embedder, people(3))
+    assert model.diarize(talk[: 3 * RATE], sample_rate=RATE, smooth_size=9, voiceprints=own) == [expected]
+    with pytest.raises(ConfigError, match=r"embedder=model\.embedder"):
+        model.diarize(talk, sample_rate=RATE, voiceprints=Voices(FakeEmbedder(), people(3)))
+    with pytest.raises(InputError, match="profiles"):
+        model.diarize(talk, sample_rate=RATE, voiceprints=Voices(model.embedder, {}))
 
 
 def test_another_device_is_a_call_s_own(talk: np.ndarray) -> None:
