@@ -384,11 +384,12 @@ def test_nobody_to_look_for(model: SondDiarizer, talk: np.ndarray) -> None:
 
 
 def test_profiles_of_the_model_are_for_calls_without(talk: np.ndarray) -> None:
-    model = tiny_sond(2)
+    model = tiny_sond(3)
     [own] = model.diarize(talk[: 3 * RATE], sample_rate=RATE, smooth_size=9)
-    assert own == model.diarize(talk[: 3 * RATE], sample_rate=RATE, smooth_size=9, profiles=people(2))[0]
-    [other] = model.diarize(talk[: 3 * RATE], sample_rate=RATE, smooth_size=9, profiles=people(1, seed=9))
-    assert set(other.speakers) <= {"Person A"}
+    assert own
+    assert own == model.diarize(talk[: 3 * RATE], sample_rate=RATE, smooth_size=9, profiles=people(3))[0]
+    [other] = model.diarize(talk[: 3 * RATE], sample_rate=RATE, smooth_size=9, profiles=people(3, seed=9))
+    assert other != own
 
 
 def test_options(model: SondDiarizer, talk: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
@@ -406,8 +407,9 @@ def test_options(model: SondDiarizer, talk: np.ndarray, caplog: pytest.LogCaptur
             model.check_options(**option)
     with pytest.raises(UnknownOptionError, match="smooth_size"):
         model.check_options(smooth_sise=3)
-    given: dict[str, Any] = {"sample_rate": RATE, "profiles": people(2)}
+    given: dict[str, Any] = {"sample_rate": RATE, "profiles": people(3)}
     expected = model.diarize(talk[: 2 * RATE], **given)
+    assert expected[0]
     assert model.diarize(talk[: 2 * RATE], override_config=DiarizeConfig(sample_rate=RATE), **given) == expected
     config = SondConfig(**given)
     assert model.diarize(talk[: 2 * RATE], override_config=config) == expected
