@@ -48,6 +48,11 @@ class TrunkShape:
     joined: bool = False
     momentum: float = 0.5
 
+    @property
+    def reach(self) -> int:
+        """Frames of the filter bank that a network frame sees on either side of its first."""
+        return 1 + sum(2 * blocks << stage for stage, blocks in enumerate(self.blocks))
+
     @classmethod
     def of(cls, weights: Mapping[str, torch.Tensor], file: Path, mel_bins: int = 80) -> TrunkShape:
         """Infer the shape from weights whose names begin with "encoder.".

@@ -18,7 +18,7 @@ from torch.nn import functional
 from speakerdiar.errors import SpeakerCountError
 from speakerdiar.nn.conv_encoder import ConvEncoder
 from speakerdiar.nn.fsmn import FsmnEncoder
-from speakerdiar.nn.preact_resnet import EPSILON, PreactResNet, each_length, frame_count
+from speakerdiar.nn.preact_resnet import EPSILON, REDUCTION, PreactResNet, each_length, frame_count
 from speakerdiar.nn.sond_scorers import ContextScorer, pairs
 from speakerdiar.nn.sond_shape import SondShape, SondSpeakerShape
 from speakerdiar.nn.windowed_pooling import whole_statistics, windowed_statistics
@@ -72,6 +72,11 @@ class SondNetwork(nn.Module):
         self.cd_scorer = ContextScorer(width, shape.cd_layers, shape.cd_heads, shape.cd_inner)
         self.ci_scorer = ConvEncoder(shape.ci_layers, width, shape.ci_units, 1) if shape.ci_scorer == "conv" else None
         self.decoder = FsmnEncoder(shape.fsmn)
+
+    @property
+    def reach(self) -> int:
+        """Frames of the filter bank that a frame sees on either side of its first."""
+        return self.shape.trunk.reach + REDUCTION * (self.shape.window // 2)
 
     def frames(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the frames (B, L, D) of features (B, T, mel_bins), zero behind the end of each recording.

@@ -49,6 +49,22 @@ def test_gradients_reach_every_weight() -> None:
     assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients)
 
 
+@pytest.mark.parametrize("count", [640, 641])
+def test_frames_see_as_far_as_the_shape_says_and_no_further(count: int) -> None:
+    network = PreactResNet(SMALL).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):  # positive, so that every rectifier lets through
+            nn.init.constant_(module.weight, 0.01)
+    features = torch.rand(1, count, 16, requires_grad=True)
+    [slopes] = torch.autograd.grad(network.trunk(features)[0, :, 40].sum(), features)
+    seen = slopes[0].any(dim=1).nonzero()
+    assert (seen >= 8 * 40 - SMALL.reach).all()
+    assert seen.max() <= 8 * 40 + SMALL.reach
+    if count % 2 == 0:
+        assert seen.max() == 8 * 40 + SMALL.reach
+    assert TrunkShape().reach == 119
+
+
 @pytest.mark.parametrize("frames", [6, 7])
 def test_halving_pads_in_front_of_an_odd_count(frames: int) -> None:
     layer = PreactLayer(1, 1, 2, 0.1).eval()

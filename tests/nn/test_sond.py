@@ -84,6 +84,19 @@ def test_absent_speakers_of_a_recording_score_alike_and_speakers_may_change_plac
         torch.testing.assert_close(found.flip(2), scores, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", fakes_sond.VARIANTS)
+@pytest.mark.parametrize("count", [800, 805])
+@torch.inference_mode()
+def test_frames_see_no_further_than_they_say(name: str, count: int) -> None:
+    network, features = network_of(name), torch.from_numpy(fakes_sond.features(frames=count, count=1))
+    frames, first = network.frames(features, torch.tensor([count])), 8 * 50
+    features[:, : first - network.reach] += 1
+    features[:, first + network.reach + 1 :] -= 1
+    changed = network.frames(features, torch.tensor([count]))
+    torch.testing.assert_close(changed[:, 50], frames[:, 50])
+    assert (changed[:, 20] - frames[:, 20]).abs().max() > 1e-3
+
+
 def test_more_profiles_than_slots_are_refused() -> None:
     with pytest.raises(SpeakerCountError, match="7 speakers: this network takes 6 profiles at most"):
         network_of("n16k4").profiles(torch.ones(1, 7, 10))

@@ -36,9 +36,11 @@ from speakerdiar.models.diarizers.sond_results import (
     turns_of,
     write_texts,
 )
+from speakerdiar.models.diarizers.sond_stretches import stretches_of
 from speakerdiar.models.diarizers.sond_windows import (
     FRAME_SECONDS,
     REDUCTION,
+    STEP_SECONDS,
     Hearing,
     SondPlan,
     batches,
@@ -72,8 +74,9 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
     none, spk1, spk2, ... Voices of a store of SOND's own embedder serve too (`voiceprints=`). Further options are
     FunASR's (`SondConfig`).
 
-    A recording that fits into a window (16 s) gives FunASR's own numbers. Longer ones are heard in overlapping windows
-    that vote on each frame: time grows with their length, memory hardly does.
+    A recording that fits into a window (16 s) gives FunASR's own numbers. Longer ones are encoded in stretches and
+    compared with the profiles in overlapping windows that vote on each frame: time grows with their length, memory
+    hardly does.
 
     The profiles are the speakers: `num_speakers` and `max_speakers` bound how many of them are named, the most active
     ones; more than there are profiles are refused. Of `postprocessing_params`, pads and durations apply to turns that
@@ -153,7 +156,8 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
         own = {name: value for name, value in checkpoint.weights.items() if name not in saved}
         network, frontend = sond_network(replace(checkpoint, weights=own), dtype)
         if compile:
-            network.compile(dynamic=True)
+            for part in (network.encoder, network.cd_scorer, network.decoder):
+                part.compile(dynamic=True)
         if parts.get("embedder") is None and saved:
             weights = {name.removeprefix(EMBEDDER): value for name, value in saved.items()}
             parts["embedder"] = SondEmbedder.of_saved(config.get("embedder"), weights, checkpoint.path, dtype)
@@ -216,10 +220,12 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
         hearing = Hearing(len(profiles), self.plan, shares=keeps_scores)
         network, fbank = config._network
         vectors = torch.from_numpy(profiles.vectors).to(fbank.window.device, next(network.parameters()).dtype)[None]
+        encoded, present = network.profiles(vectors)
+        windows = windows_of(stretches_of(job.recording, fbank, network, self.plan), self.plan)
         seconds = 0.0
-        for batch in batches(windows_of(job.recording, fbank, self.plan), self._at_once(fbank.window.device)):
-            for window, logits in zip(batch, logits_of(network, batch, vectors), strict=True):
-                hearing.add(window.first, *self._read(logits, len(profiles), config.oov, keeps_scores))
+        for batch in batches(windows, self._at_once(fbank.window.device)):
+            for window, logits in zip(batch, logits_of(network, batch, encoded, present), strict=True):
+                hearing.add(REDUCTION * window.first, *self._read(logits, len(profiles), config.oov, keeps_scores))
             seconds = batch[-1].end
             job.tell("activity", None, seconds, job.recording.duration)
         activity = hearing.activity()
@@ -229,7 +235,7 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
             profiles=profiles,
             activity=activity,
             tokens=hearing.tokens(activity),
-            scores=hearing.scores(profiles.names, REDUCTION * FRAME_SECONDS),
+            scores=hearing.scores(profiles.names, STEP_SECONDS),
         )
 
     def _at_once(self, device: torch.device) -> int:

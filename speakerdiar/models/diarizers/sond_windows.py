@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -10,23 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from speakerdiar.audio import read_blocks
 from speakerdiar.config import is_count
-from speakerdiar.errors import ConfigError, InputError
+from speakerdiar.errors import ConfigError
 from speakerdiar.frames import FrameGrid, FrameScores
-from speakerdiar.models.diarizers.sond_inputs import FEATURES
-from speakerdiar.nn.kaldi_fbank import KaldiFbank
 from speakerdiar.nn.sond import SondNetwork
 from speakerdiar.postprocessing.powerset import wide_bits_of
 from speakerdiar.postprocessing.window_votes import WindowVotes
-from speakerdiar.recording import Recording
 
-SILENCE_PEAK = 2.0**-15
-"""Peak of digital silence: no sample is louder than the smallest step of 16 bits. Nobody talks in such a window."""
 FRAME_SECONDS = 0.01
 """Of a frame of the filter bank."""
 REDUCTION = 8
 """Frames of the filter bank (10 ms) in one of the network (80 ms)."""
+STEP_SECONDS = REDUCTION * FRAME_SECONDS
+"""Of a frame of the network."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +36,21 @@ class SondPlan:
         window: seconds of a window. Time and memory of attention grow with its square.
         step: seconds from one window to the next, at most `window`.
         share: someone talks where more than this share of the windows over a frame say so.
-        at_once: windows that go through the network together; None for 1 on a CPU, 16 on a GPU.
+        at_once: windows that are scored together; None for 1 on a CPU, 16 on a GPU.
+        encode: seconds of a longer recording that are encoded together, or one window, if that is more. Memory grows
+            with it; less encodes more of the audio twice, as a stretch needs 2 s before and behind it.
     """
 
     window: float = 16.0
     step: float = 4.0
     share: float = 0.5
     at_once: int | None = None
+    encode: float = 16.0
 
     def __post_init__(self) -> None:
-        for name in ("window", "step"):
-            frames = getattr(self, name) / 0.08
-            if not (frames >= 1 and abs(frames - round(frames)) < 1e-6):
+        for name in ("window", "step", "encode"):
+            frames = getattr(self, name) / STEP_SECONDS
+            if not (1 <= frames < math.inf and abs(frames - round(frames)) < 1e-6):
                 raise ConfigError(f"{name}={getattr(self, name)!r}: give a multiple of 0.08 seconds, above 0.")
         if self.step > self.window:
             raise ConfigError(f"Windows of {self.window} s every {self.step} s leave gaps: give a shorter step.")
@@ -59,23 +59,20 @@ class SondPlan:
         if self.at_once is not None and not is_count(self.at_once, least=1):
             raise ConfigError(f"at_once={self.at_once!r}: give a whole number, 1 or more, or None.")
 
+    @property
+    def window_frames(self) -> int:
+        """Frames of 80 ms in a window."""
+        return round(self.window / STEP_SECONDS)
 
-def cut(blocks: Iterable[NDArray[np.float32]], size: int, step: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield windows and where they begin, as soon as they are there; the last one is as long as what is left.
+    @property
+    def step_frames(self) -> int:
+        """Frames of 80 ms from one window to the next."""
+        return round(self.step / STEP_SECONDS)
 
-    Args:
-        blocks: samples (n,) or frames (n, bands), which no more than a block and a window of are held.
-        size: samples or frames of a window.
-        step: from one to the next.
-    """
-    rest, first = None, 0
-    for block in blocks:
-        rest = block if rest is None else np.concatenate([rest, block])
-        while len(rest) > size:
-            yield first, rest[:size]
-            rest, first = rest[step:], first + step
-    if rest is not None and len(rest):
-        yield first, rest
+    @property
+    def stretch_frames(self) -> int:
+        """Frames of 80 ms that are encoded together."""
+        return max(self.window_frames, round(self.encode / STEP_SECONDS))
 
 
 class Hearing:
@@ -154,54 +151,64 @@ class _RunningMean:
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureWindow:
-    """A window: its first frame of 10 ms, its features (T, bands), whether it is silent, and its end in seconds."""
+class Stretch:
+    """Next frames of a recording: (L, D), whether each has more than silence (L,), and their end in seconds.
+
+    The end of stretches that aren't the last lies behind their frames.
+    """
+
+    frames: torch.Tensor
+    loud: torch.Tensor
+    end: float
+
+
+@dataclass(frozen=True, eq=False)
+class FrameWindow:
+    """A window: its first frame of 80 ms, its frames (L, D), whether it is silent, and its end in seconds."""
 
     first: int
-    features: torch.Tensor
+    frames: torch.Tensor
     silent: bool
     end: float
 
 
-def windows_of(recording: Recording, fbank: KaldiFbank, plan: SondPlan) -> Iterator[FeatureWindow]:
-    """Read a recording, or its features, window by window."""
-    if FEATURES in recording.extra:
-        yield from _feature_windows(recording, fbank, plan)
-        return
-    rate, shift, device = fbank.options.sample_rate, fbank.options.shift, fbank.window.device
-    blocks = read_blocks(recording, rate, plan.window)
-    for first, samples in cut(blocks, round(plan.window * rate), round(plan.step * rate)):
-        silent = float(np.abs(samples).max()) <= SILENCE_PEAK
-        features = fbank(torch.from_numpy(samples).to(device))
-        yield FeatureWindow(first // shift, features, silent, (first + len(samples)) / rate)
+def windows_of(stretches: Iterable[Stretch], plan: SondPlan) -> Iterator[FrameWindow]:
+    """Yield the windows of a recording as soon as they are there; the last one is as long as what is left."""
+    size, first, end = plan.window_frames, 0, None
+    frames, loud = torch.zeros(0), torch.zeros(0, dtype=torch.bool)
+    for stretch in stretches:
+        frames = stretch.frames if end is None else torch.cat([frames, stretch.frames])
+        loud, end = torch.cat([loud, stretch.loud]), stretch.end
+        while len(frames) > size:
+            yield FrameWindow(first, frames[:size], not loud[:size].any(), (first + size) * STEP_SECONDS)
+            frames, loud, first = frames[plan.step_frames :], loud[plan.step_frames :], first + plan.step_frames
+    if end is not None:
+        yield FrameWindow(first, frames, not loud.any(), end)
 
 
-def _feature_windows(recording: Recording, fbank: KaldiFbank, plan: SondPlan) -> Iterator[FeatureWindow]:
-    matrix = recording.extra[FEATURES].read()
-    bands = fbank.options.mel_bins
-    if matrix.ndim != 2 or matrix.shape[1] != bands:
-        raise InputError(f"{recording.id}: features of shape {matrix.shape}: give (frames, {bands}).")
-    most = len(matrix) if recording.duration is None else round(recording.duration / FRAME_SECONDS)
-    size, step = (round(seconds / FRAME_SECONDS) for seconds in (plan.window, plan.step))
-    for first, rows in cut([matrix[:most]], size, step):
-        features = torch.tensor(rows, dtype=torch.float32, device=fbank.window.device)
-        yield FeatureWindow(first, features, False, (first + len(rows)) * FRAME_SECONDS)
-
-
-def batches(windows: Iterator[FeatureWindow], at_once: int) -> Iterator[list[FeatureWindow]]:
+def batches(windows: Iterable[FrameWindow], at_once: int) -> Iterator[list[FrameWindow]]:
     """Yield the windows in order, together those that are alike, `at_once` at most."""
-    for _, alike in groupby(windows, key=lambda window: (len(window.features), window.silent)):
+    for _, alike in groupby(windows, key=lambda window: (len(window.frames), window.silent)):
         while batch := list(islice(alike, at_once)):
             yield batch
 
 
-def logits_of(network: SondNetwork, batch: list[FeatureWindow], vectors: torch.Tensor) -> torch.Tensor:
-    """Return the logits (B, L, classes) of windows that are alike; where nobody can be heard, those of silence."""
-    features = torch.stack([window.features for window in batch])
-    if batch[0].silent or not features.shape[1]:
-        nobody = features.new_full((len(batch), -(-features.shape[1] // REDUCTION), network.shape.classes), -torch.inf)
+def logits_of(
+    network: SondNetwork, batch: list[FrameWindow], encoded: torch.Tensor, present: torch.Tensor
+) -> torch.Tensor:
+    """Return the logits (B, L, classes) of windows that are alike; where nobody can be heard, those of silence.
+
+    Args:
+        network: that made the frames.
+        batch: the windows.
+        encoded: profiles of the recording, (1, S, D), from `SondNetwork.profiles`.
+        present: who is there, (1, S), from the same.
+    """
+    frames = torch.stack([window.frames for window in batch])
+    if batch[0].silent or not frames.shape[1]:
+        nobody = frames.new_full((*frames.shape[:2], network.shape.classes), -torch.inf, dtype=torch.float32)
         nobody[..., 0] = 0
         return nobody
-    lengths = torch.full((len(batch),), features.shape[1], device=features.device)
-    found: torch.Tensor = network(features.to(vectors.dtype), lengths, vectors.expand(len(batch), -1, -1))
-    return found.float()
+    lengths = torch.full((len(batch),), REDUCTION * frames.shape[1], device=frames.device)
+    each = encoded.expand(len(batch), -1, -1), present.expand(len(batch), -1)
+    return network.logits(network.scores(frames, *each, lengths), lengths).float()

@@ -62,14 +62,25 @@ DRAWN = np.random.default_rng(0).standard_normal((4, 256)).astype(np.float32)
 class Told(torch.nn.Module):
     """Stands for the network, and says what it is told to."""
 
+    reach = 0
+
     def __init__(self, active: np.ndarray, shape: SondShape = ALIMEETING) -> None:
         super().__init__()
         self.shape = shape
         classes = torch.from_numpy(PowerSetEncoding(shape.speakers, shape.at_once).classes_of(active))
-        self.logits = torch.nn.Parameter(torch.nn.functional.one_hot(classes, shape.classes).float() * 9)
+        self.told = torch.nn.Parameter(torch.nn.functional.one_hot(classes, shape.classes).float() * 9)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor, profiles: torch.Tensor) -> torch.Tensor:
-        return self.logits[None, : -(-features.shape[1] // 8)].expand(len(features), -1, -1)
+    def frames(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self.told[None, : -(-features.shape[1] // 8)].expand(len(features), -1, -1)
+
+    def profiles(self, raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return raw, raw.any(2)
+
+    def scores(self, frames: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        return frames
+
+    def logits(self, scores: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return scores
 
 
 class Voices:
@@ -204,17 +215,22 @@ def test_absent_speakers_are_never_named() -> None:
 
 
 def by_hand(samples: np.ndarray, profiles: np.ndarray, starts: list[float], size: float, **smooth: Any) -> list[Any]:
-    """SOND without the diarizer: windows at some seconds, each by itself, and their votes."""
+    """SOND without the diarizer: the whole encoded at once, windows at some seconds, and their votes."""
     network, encoding = sond_network(), PowerSetEncoding(SHAPE.speakers, SHAPE.at_once)
+    features = KaldiFbank(BANDS)(torch.from_numpy(samples))[None]
+    if len(starts) > 1:
+        features = torch.cat([features, features[:, -1:].expand(-1, -features.shape[1] % 8, -1)], dim=1)
     votes = WindowVotes(len(profiles))
     settled = []
-    for start in starts:
-        cut = samples[round(start * RATE) : round((start + size) * RATE)]
-        features = KaldiFbank(BANDS)(torch.from_numpy(cut))[None]
-        with torch.inference_mode():
-            logits = network(features, torch.tensor([features.shape[1]]), torch.from_numpy(profiles)[None])
-        classes = np.repeat(logits[0].argmax(dim=-1).numpy(), 8)
-        settled.append(votes.add(round(start * 100), encoding.decode(classes, len(profiles))))
+    with torch.inference_mode():
+        frames = network.frames(features, torch.tensor([features.shape[1]]))
+        encoded, present = network.profiles(torch.from_numpy(profiles)[None])
+        for start in starts:
+            cut = frames[:, round(start / 0.08) : round((start + size) / 0.08)]
+            length = torch.tensor([8 * cut.shape[1]])
+            logits = network.logits(network.scores(cut, encoded, present, length), length)
+            classes = np.repeat(logits[0].argmax(dim=-1).numpy(), 8)
+            settled.append(votes.add(round(start * 100), encoding.decode(classes, len(profiles))))
     return smoothed_turns(np.concatenate([*settled, votes.finish()]), **smooth)
 
 
@@ -228,14 +244,39 @@ def test_a_recording_of_one_window_is_heard_whole(model: SondDiarizer, talk: np.
     assert set(found.embeddings) == set(found.speakers)
 
 
-def test_longer_recordings_are_put_to_the_vote(talk: np.ndarray) -> None:
-    model = tiny_sond(6, plan=SondPlan(window=4.0, step=0.8))
+@pytest.mark.parametrize("encode", [0.8, 4.8, 16.0])
+def test_longer_recordings_are_put_to_the_vote(talk: np.ndarray, encode: float) -> None:
+    model = tiny_sond(6, plan=SondPlan(window=4.0, step=0.8, encode=encode))
     samples = talk[3 * RATE : 10 * RATE + 3000]
     [found] = model.diarize(samples, sample_rate=RATE, smooth_size=1, dur_threshold=0)
     expected = by_hand(samples, matrix(6), [0.0, 0.8, 1.6, 2.4, 3.2], 4.0, smooth_size=1, dur_threshold=0)
     for name, rows in zip(people(6), expected, strict=True):
         assert spans(found).get(name, []) == [(start, min(end, found.duration)) for start, end in rows.tolist()]
     assert len(found) > 20
+
+
+def test_a_window_as_long_as_the_recording_gives_the_network_s_own_numbers(talk: np.ndarray) -> None:
+    model = tiny_sond(6, plan=SondPlan(window=4.0, step=0.8))
+    features = model.fbank(torch.from_numpy(talk[: 4 * RATE - 700]))[None]
+    with torch.inference_mode():
+        logits = model.network(features, torch.tensor([features.shape[1]]), torch.from_numpy(matrix(6))[None])
+    members = torch.from_numpy(model.encoding.members).to(logits)
+    [found] = model.diarize(talk[: 4 * RATE - 700], sample_rate=RATE, include_tensor_outputs=True)
+    assert features.shape[1] % 8
+    assert found.scores is not None
+    columns = [list(people(6)).index(name) for name in found.scores.speakers]
+    np.testing.assert_array_equal(found.scores.data, (logits[0].softmax(dim=-1) @ members).clamp(0, 1)[:, columns])
+
+
+def test_long_recordings_take_another_precision(talk: np.ndarray) -> None:
+    plan = SondPlan(window=4.0, step=0.8)
+    rough = SondDiarizer(sond_network().bfloat16(), BANDS, profiles=people(3), plan=plan)
+    [found] = rough.diarize(talk, sample_rate=RATE, include_tensor_outputs=True)
+    [exact] = tiny_sond(3, plan=plan).diarize(talk, sample_rate=RATE, include_tensor_outputs=True)
+    assert found.scores is not None
+    assert exact.scores is not None
+    assert found.scores.speakers == exact.scores.speakers
+    assert np.abs(found.scores.data - exact.scores.data).mean() < 0.05
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -366,6 +407,10 @@ def test_features_in_place_of_audio(model: SondDiarizer, files: Path, talk: np.n
     assert (found.turns, found.duration) == (heard.turns, 6.0)
     [part] = model.diarize(pair, session_len_sec=2.0)
     assert part.duration == 2.0
+    windowed = tiny_sond(None, plan=SondPlan(window=2.0, step=0.8))
+    [long] = windowed.diarize(pair, smooth_size=9)
+    [heard] = windowed.diarize(files / "long.wav", profiles=matrix(3), smooth_size=9)
+    assert (long.turns, long.duration) == (heard.turns, 6.0)
     (files / "feats.ark").write_text(ark_text("meet-1", features[:, :5]))
     with pytest.raises(InputError, match=r"features of shape \(600, 5\): give \(frames, 16\)"):
         model.diarize(pair)
@@ -451,6 +496,8 @@ def test_parts_that_dont_fit() -> None:
         ({"window": 1.6}, "leave gaps"),
         ({"share": 1.0}, r"share=1\.0"),
         ({"at_once": 0}, "at_once=0"),
+        ({"encode": 0.1}, r"encode=0\.1: give a multiple of 0\.08"),
+        ({"encode": float("inf")}, "encode=inf"),
     ):
         with pytest.raises(ConfigError, match=says):
             SondPlan(**plan)
@@ -526,6 +573,18 @@ def test_saved_and_read_again(folder: Path, tmp_path: Path, talk: np.ndarray) ->
     assert isinstance(load_model(saved, precision="bf16"), SondDiarizer)
     tiny = SondDiarizer(sond_network(), BANDS)
     assert SondDiarizer.from_pretrained(tiny.save_pretrained(tmp_path / "bare")).embedder is None
+
+
+def test_what_is_compiled_is_what_computes(folder: Path, talk: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: set[str] = set()
+
+    def watch(self: torch.nn.Module, **options: Any) -> None:
+        self.register_forward_pre_hook(lambda module, _: ran.add(f"{type(module).__name__} {options}"))
+
+    monkeypatch.setattr(torch.nn.Module, "compile", watch)  # inductor takes minutes
+    load_model(folder, compile=True, profiles=people(2)).diarize(talk[:RATE], sample_rate=RATE)
+    parts = ("WindowedEncoder", "ContextScorer", "FsmnEncoder")
+    assert ran == {f"{part} {{'dynamic': True}}" for part in parts}
 
 
 def test_what_the_command_line_says_of_it(folder: Path, tmp_path: Path) -> None:
