@@ -36,7 +36,8 @@ from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.models import load_model
 from speakerdiar.models.embedders import make_embedder
 from speakerdiar.recording import Recording
-from speakerdiar.voiceprints.linking import from_centre, link_recordings
+from speakerdiar.voiceprint import from_centre
+from speakerdiar.voiceprints.linking import link_recordings
 
 SIZES = (1_000, 10_000, 20_000)
 SIZE, BETWEEN, WITHIN = 256, 0.18, 0.82

@@ -78,7 +78,7 @@ class Voiceprints:
             threshold: scores from here on count as one person.
         """
         scores = self.scores(vectors)
-        eligible = (scores >= threshold) & _heard(np.asarray(vectors))[:, None]
+        eligible = (scores >= threshold) & np.asarray(from_centre(vectors).any(axis=1))[:, None]
         above = np.where(eligible, scores - threshold + 1e-9, 0)
         return {row: (self.names[column], float(scores[row, column])) for row, column in best_pairs(above)}
 
@@ -94,25 +94,32 @@ def voice_scores(
         centre: mean of the embedder's vectors over many people, (D,), which is taken off vectors of length 1; None
             leaves it out.
     """
-    given = np.asarray(vectors, dtype=np.float64)
-    heard = _heard(given)
-    found = np.full((len(given), len(others)), -1.0)
+    seen = from_centre(vectors, centre)
+    heard = np.asarray(seen.any(axis=1))
+    found = np.full((len(seen), len(others)), -1.0)
     if len(others) and heard.any():
-        found[heard] = np.clip(_directions(given[heard], centre) @ _directions(others, centre).T, -1, 1)
+        found[heard] = np.clip(seen[heard] @ from_centre(others, centre).T, -1, 1)
     return found
 
 
-def _directions(vectors: NDArray[Any], centre: NDArray[np.float32] | None) -> NDArray[np.float64]:
-    """Return vectors (S, D) from the centre on, scaled to length 1."""
-    units = vectors / np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    moved = units if centre is None else units - centre
-    directions: NDArray[np.float64] = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-    return directions
+def from_centre(vectors: NDArray[Any], centre: NDArray[Any] | None = None) -> NDArray[np.float64]:
+    """Return vectors (N, D) as seen from a centre, of length 1: zeros stay, and NaN becomes zeros.
+
+    Args:
+        vectors: of any length.
+        centre: (D,), taken off vectors of length 1; None leaves it out.
+    """
+    given = np.asarray(vectors, dtype=np.float64)
+    units = _scaled(np.where(np.isfinite(given).all(axis=1, keepdims=True), given, 0))
+    if centre is None or not len(units):
+        return units
+    return _scaled(np.where(units.any(axis=1, keepdims=True), units - centre, 0))
 
 
-def _heard(vectors: NDArray[Any]) -> NDArray[np.bool_]:
-    """Say which vectors (S, D) are of a voice: those of zeros or NaN are not."""
-    return np.asarray(np.linalg.norm(vectors, axis=1) > 0)
+def _scaled(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float64] = vectors / np.where(lengths > 0, lengths, 1)
+    return scaled
 
 
 def check_name(name: Any) -> None:

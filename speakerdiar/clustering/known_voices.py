@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerdiar.clustering.affinity import unit_rows
 from speakerdiar.clustering.centroids import cluster_centroids
+from speakerdiar.voiceprint import from_centre, voice_scores
 
 
 def claimed(
@@ -30,10 +30,10 @@ def claimed(
     Returns:
         Labels (N,) 0..J-1 of J <= K clusters, and the voice of each, (J, D), with rows of zeros where it is nobody's.
     """
-    means, _ = cluster_centroids(unit_rows(embeddings), labels)
+    means, _ = cluster_centroids(from_centre(embeddings), labels)
     whose = len(known) + np.arange(len(means))
     if len(known):
-        scores = unit_rows(unit_rows(means) - centre) @ unit_rows(unit_rows(known) - centre).T  # (K, M)
+        scores = voice_scores(means, known, centre)  # (K, M)
         whose = np.where(scores.max(axis=1) >= least, scores.argmax(axis=1), whose)
     owners, joined = np.unique(whose, return_inverse=True)
     voices = np.zeros((len(owners), embeddings.shape[1]))

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from speakerdiar.clustering.affinity import directions
 from speakerdiar.clustering.counts import in_order_of_appearance
 from speakerdiar.clustering.neighbours import EXACT_LIMIT, near_pairs
 from speakerdiar.errors import ConfigError
+from speakerdiar.voiceprint import from_centre
 
 Labels = NDArray[np.int64]
 Pairs = NDArray[np.int64]
@@ -197,9 +197,7 @@ def _units(vectors: ArrayLike) -> Matrix:
     given = np.asarray(vectors, np.float64)
     if given.ndim != 2:
         raise ConfigError(f"vectors of shape {given.shape}: give a matrix (speakers, dimensions).")
-    finite = np.isfinite(given).all(axis=1, keepdims=True)
-    units: Matrix = directions(np.where(finite, given, 0))
-    return units
+    return from_centre(given)
 
 
 def _check(

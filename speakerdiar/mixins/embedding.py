@@ -45,6 +45,8 @@ class EmbeddingMixin(ABC):
 
     voice_threshold: float | None = None
     """Cosine, from the `centre` on, from which two vectors are one person's; None where it isn't known."""
+    linking_threshold: float | None = None
+    """The same for the average of a person's parts in many recordings (`clustering.linking`)."""
 
     @property
     def centre(self) -> NDArray[np.float32] | None:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,21 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerdiar.annotation import Diarization
-from speakerdiar.clustering.affinity import directions
 from speakerdiar.clustering.linking import Persons, check_threshold, link, means_of
 from speakerdiar.errors import ConfigError, InputError
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.mixins.naming import SPEECH_SECONDS, VoiceSource
-from speakerdiar.voiceprint import NUMBERED, Voiceprints
+from speakerdiar.voiceprint import NUMBERED, Voiceprints, from_centre
 from speakerdiar.voiceprints.appearances import WhoIsWhere
 from speakerdiar.voiceprints.archive import Archive, Placed, digest_of
-
-THRESHOLDS: Mapping[str, float] = {"Ge2eEmbedder": 0.76}
-"""Thresholds by the embedder's class.
-
-That of GE2E gives the best F1 of pairs, 0.89, on 7 to 20 s parts of every other of 463 speakers. On the rest, 87 % of
-the pairs that are linked are one person's, and 87 % of one person's pairs are linked (`benchmarks/linking.py`).
-"""
 
 NOBODY = Voiceprints((), np.zeros((0, 0), np.float32))
 
@@ -73,8 +65,7 @@ def link_recordings(
     Args:
         results: recordings with a vector for each speaker (zeros for unheard ones), all from one embedder.
         embedder: that one; None leaves out its centre.
-        threshold: the least average cosine of a person's parts, above 0, 1 at most; by default the embedder's own in
-            `THRESHOLDS`.
+        threshold: the least average cosine of a person's parts, above 0, 1 at most; by default the embedder's own.
         known: what an earlier call returned as its archive.
         voices: enrolled voices, from the same embedder.
 
@@ -100,20 +91,10 @@ def link_recordings(
 
 def threshold_of(embedder: EmbeddingMixin | None) -> float:
     """Return an embedder's threshold. Raises ConfigError where none is known."""
-    name = "no embedder" if embedder is None else type(embedder).__name__
-    if name not in THRESHOLDS:
+    if embedder is None or embedder.linking_threshold is None:
+        name = "no embedder" if embedder is None else type(embedder).__name__
         raise ConfigError(f"No threshold for linking is known for {name}: give one, a cosine above 0, 1 at most.")
-    return THRESHOLDS[name]
-
-
-def from_centre(vectors: NDArray[Any], centre: NDArray[Any] | None) -> NDArray[np.float64]:
-    """Return vectors (N, D) as seen from the centre, of length 1; zeros stay, and NaN becomes zeros."""
-    finite = np.isfinite(vectors).all(axis=1, keepdims=True)
-    units = directions(np.where(finite, vectors, 0).astype(np.float64))
-    if centre is not None and len(units):
-        units = directions(np.where(units.any(axis=1, keepdims=True), units - centre, 0))
-    found: NDArray[np.float64] = units
-    return found
+    return embedder.linking_threshold
 
 
 class _Book:

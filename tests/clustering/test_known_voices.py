@@ -32,6 +32,18 @@ def test_the_centre_is_no_likeness() -> None:
     assert claimed(embeddings, np.arange(2), known, unit, 0.9)[0].tolist() == [0, 1]
 
 
+def test_silent_windows_are_nobodys_voice() -> None:
+    """Windows without sound have vectors of zeros."""
+    embeddings = np.array([[1.0, 0, 0], [0, 0, 0], [0, 1, 0]])
+    labels, voices = claimed(embeddings, np.arange(3), np.array([[1.0, 0, 0]]), np.array([0.1, 0.1, 0.1]), -0.9)
+    assert labels.tolist() == [0, 1, 0]
+    assert not voices[1].any()
+    plda = train_plda(*speakers(16, 40, size=16, seed=2))
+    talk, _ = speakers(3, 30, size=16)
+    talk[10:20] = 0
+    assert len(VbxClusterer(plda=plda).fit_predict(talk, known=talk[:1])) == 90
+
+
 def test_without_known_voices_nothing_is_joined() -> None:
     embeddings, labels = np.eye(3), np.array([1, 0, 2])
     joined, voices = claimed(embeddings, labels, np.zeros((0, 3)), np.zeros(3), 0.5)
