@@ -30,11 +30,11 @@ def claimed(
     Returns:
         Labels (N,) 0..J-1 of J <= K clusters, and the voice of each, (J, D), with rows of zeros where it is nobody's.
     """
+    if not len(known):
+        return labels, np.zeros((int(labels.max()) + 1, embeddings.shape[1]))
     means, _ = cluster_centroids(from_centre(embeddings), labels)
-    whose = len(known) + np.arange(len(means))
-    if len(known):
-        scores = voice_scores(means, known, centre)  # (K, M)
-        whose = np.where(scores.max(axis=1) >= least, scores.argmax(axis=1), whose)
+    scores = voice_scores(means, known, centre)  # (K, M)
+    whose = np.where(scores.max(axis=1) >= least, scores.argmax(axis=1), len(known) + np.arange(len(means)))
     owners, joined = np.unique(whose, return_inverse=True)
     voices = np.zeros((len(owners), embeddings.shape[1]))
     taken = owners < len(known)

@@ -59,7 +59,8 @@ class VbxResult:
 class Enrolment:
     """What is known of speakers before a fit: as if these features of theirs had been heard elsewhere.
 
-    They add to the sums of (16) and (17) as features whose speaker is certain.
+    They add to the sums of (16) and (17) as features whose speaker is certain. That is to say, a speaker's mean is
+    expected where these features leave it, in place of mean 0 and variance 1.
     """
 
     counts: Matrix
@@ -70,6 +71,19 @@ class Enrolment:
     def among(self, speakers: NDArray[np.bool_]) -> Enrolment:
         """Return what is known of some of the speakers (K,)."""
         return Enrolment(self.counts[speakers], self.sums[speakers])
+
+    def gain(self, inverse: Matrix, alpha: Matrix, phi: Matrix, ratio: float) -> float:
+        """Return the part of (25) that speakers' means add, over fb: less, the further they are from what is expected.
+
+        Args:
+            inverse: (K, d), variances of the means (17).
+            alpha: (K, d), the means (16).
+            phi: (d,), as in `vbx`.
+            ratio: fa over fb.
+        """
+        spread = 1 / (1 + ratio * self.counts[:, None] * phi)
+        mean = ratio * spread * self.sums
+        return float((np.log(inverse / spread) - (inverse + (alpha - mean) ** 2) / spread + 1).sum() / 2)
 
 
 def smoothed(labels: NDArray[Any], smoothing: float = SMOOTHING) -> Matrix:
@@ -127,7 +141,7 @@ def vbx(
         scores += constant[:, None]
         scores *= fa
         evidence, gamma, pi = forward_backward(scores, pi + floor, loop_probability)  # (24) for pi
-        elbos.append(float(evidence + fb / 2 * (np.log(inverse) - inverse - alpha**2 + 1).sum()))  # (25)
+        elbos.append(evidence + fb * enrolled.gain(inverse, alpha, phi, fa / fb))  # (25)
         alive = (pi >= LEAST_PRIOR) | (floor > 0)
         if not alive.all():
             speakers, gamma, pi = speakers[alive], gamma[:, alive], pi[alive] / pi[alive].sum()
@@ -271,8 +285,10 @@ class VbxClusterer(ClustererMixin):
         features = plda.project(embeddings)
         most = max(MOST_FIRST, count.least)
         strongest = [strongest_clusters(embeddings, start, most) for start in starts]
-        claims = [claimed(embeddings, start, known, plda.means[0], self.known_from) for start in strongest]
-        fits = [self._fit(features, plda, *claim) for claim in claims]
+        fits = [
+            self._fit(features, plda, *claimed(embeddings, start, known, plda.means[0], self.known_from))
+            for start in strongest
+        ]
         found = max(fits, key=lambda fit: fit.elbos[-1])
         large = large_speakers(found, least_size)
         target = count.clip(len(large))
@@ -298,7 +314,7 @@ class VbxClusterer(ClustererMixin):
     def _fit(self, features: Matrix, plda: Plda, labels: Labels, voices: NDArray[Any] | None = None) -> VbxResult:
         """Fit from first clusters (T,); `voices` (K, D) has the known voice of each, or a row of zeros."""
         enrolled = None
-        if voices is not None:
+        if voices is not None and voices.any():
             counts = np.where(voices.any(axis=1), self.known_weight, 0.0)
             enrolled = Enrolment(counts, counts[:, None] * plda.project(voices) * np.sqrt(plda.phi))
         return vbx(

@@ -66,6 +66,24 @@ def test_what_is_known_counts_as_features_whose_speaker_is_certain() -> None:
     np.testing.assert_allclose(found.responsibilities, expected.responsibilities[:30])
 
 
+@pytest.mark.parametrize("loop", [0.0, 0.8])
+def test_the_bound_grows_with_known_voices(loop: float) -> None:
+    """It stays a bound where the expected means aren't 0, or the fit would end too early."""
+    plda = train_plda(*speakers(16, 40, noise=1.0, seed=3))
+    embeddings, who = speakers(16, 40, noise=1.0)
+    rows = who < 3
+    features, who = plda.project(embeddings[rows]), who[rows]
+    start = smoothed(who + 3 * np.random.default_rng(0).integers(0, 3, len(who)))
+    voice = plda.project(embeddings[rows][:4]).sum(axis=0) * np.sqrt(plda.phi)
+    counts, sums = np.zeros(9), np.zeros((9, features.shape[1]))
+    counts[0], sums[0] = 40.0, 10 * voice
+    enrolled = Enrolment(counts, sums)
+    options: dict[str, Any] = {"fa": 0.2, "fb": 3.0, "loop_probability": loop, "tolerance": 1e-9}
+    found = vbx(features, plda.phi, start, enrolled=enrolled, **options)
+    assert len(found.elbos) > 3
+    assert (np.diff(found.elbos) > -1e-3).all()
+
+
 def test_a_known_voice_brings_together_what_was_split() -> None:
     """One person in two rooms: their embeddings fall apart, and the voice, heard in both, lies between them."""
     others, who_else = speakers(16, 60, noise=0.5, seed=7, size=16)
