@@ -127,16 +127,16 @@ class DiarizeConfig:
 
     def validate(self) -> None:
         """Raise ConfigError, naming the value and the remedy, for an option that can't be used."""
-        _require(is_count(self.batch_size, least=1), "batch_size", self.batch_size, "give a whole number, 1 or more")
+        require(is_count(self.batch_size, least=1), "batch_size", self.batch_size, "give a whole number, 1 or more")
         workers_ok = self.num_workers is None or is_count(self.num_workers, least=0)
-        _require(workers_ok, "num_workers", self.num_workers, "give a whole number, 0 or more, or None")
+        require(workers_ok, "num_workers", self.num_workers, "give a whole number, 0 or more, or None")
         rate_ok = self.sample_rate is None or is_count(self.sample_rate, least=1)
-        _require(rate_ok, "sample_rate", self.sample_rate, "give a rate in Hz, e.g. 16000")
+        require(rate_ok, "sample_rate", self.sample_rate, "give a rate in Hz, e.g. 16000")
         length = self.session_len_sec
         length_ok = isinstance(length, numbers.Real) and (length == -1 or length > 0)
-        _require(length_ok, "session_len_sec", length, "give seconds above 0, or -1 for the whole recording")
-        _require(self.progress is None or callable(self.progress), "progress", self.progress, "give a callable")
-        _require(self.hook is None or callable(self.hook), "hook", self.hook, "give a callable")
+        require(length_ok, "session_len_sec", length, "give seconds above 0, or -1 for the whole recording")
+        require(self.progress is None or callable(self.progress), "progress", self.progress, "give a callable")
+        require(self.hook is None or callable(self.hook), "hook", self.hook, "give a callable")
         SpeakerCount.of(self.num_speakers, self.min_speakers, self.max_speakers)
 
     @property
@@ -257,7 +257,8 @@ def field_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def _require(holds: bool, name: str, value: object, remedy: str) -> None:
+def require(holds: bool, name: str, value: object, remedy: str) -> None:
+    """Raise ConfigError, naming an option's value and the remedy, unless a condition holds."""
     if not holds:
         raise ConfigError(f"{name}={value!r}: {remedy}.")
 
@@ -273,4 +274,5 @@ __all__ = [
     "field_docs",
     "is_count",
     "private_copy",
+    "require",
 ]

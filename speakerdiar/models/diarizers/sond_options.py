@@ -7,8 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from speakerdiar.config import DiarizeConfig, is_count
-from speakerdiar.errors import ConfigError
+from speakerdiar.config import DiarizeConfig, is_count, require
 
 OUT_FORMATS = (None, "vad", "rttm")
 OOV = ("nearest", "mask")
@@ -40,19 +39,14 @@ class SondConfig(DiarizeConfig):
     def validate(self) -> None:
         """Raise ConfigError, naming the value and the remedy, for an option that can't be used."""
         super().validate()
-        _require(is_count(self.smooth_size, least=1), "smooth_size", self.smooth_size, "give frames, 1 or more")
+        require(is_count(self.smooth_size, least=1), "smooth_size", self.smooth_size, "give frames, 1 or more")
         long = isinstance(self.dur_threshold, numbers.Real) and self.dur_threshold >= 0
-        _require(long, "dur_threshold", self.dur_threshold, "give frames, 0 or more")
-        _require(self.out_format in OUT_FORMATS, "out_format", self.out_format, "give None, 'vad' or 'rttm'")
-        _require(self.oov in OOV, "oov", self.oov, "give 'nearest' or 'mask'")
+        require(long, "dur_threshold", self.dur_threshold, "give frames, 0 or more")
+        require(self.out_format in OUT_FORMATS, "out_format", self.out_format, "give None, 'vad' or 'rttm'")
+        require(self.oov in OOV, "oov", self.oov, "give 'nearest' or 'mask'")
         one = self.ngpu is None or (is_count(self.ngpu, least=0) and self.ngpu <= 1)
-        _require(
+        require(
             one, "ngpu", self.ngpu, "a recording takes one GPU: give 0 or 1, and run a process for each further GPU"
         )
         alone = self.voiceprints is None or self.profiles is None
-        _require(alone, "voiceprints", self.voiceprints, "SOND looks for these, or for profiles: give one of the two")
-
-
-def _require(holds: bool, name: str, value: object, remedy: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name}={value!r}: {remedy}.")
+        require(alone, "voiceprints", self.voiceprints, "SOND looks for these, or for profiles: give one of the two")
