@@ -59,4 +59,6 @@ $(VENV)/.dev-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what development needs (the first time: a few hundred megabytes) ..."
 	@$(PIP) "$(TORCH)" --editable ".[dev]"
 	@$(PIP) --no-deps "$(WEIGHTS)"
+	@# Numba's cache on disk is spoilt where two processes make it at once (a later one then crashes): make it here, once.
+	@$(BIN)/python -c "import librosa; librosa.yin, librosa.feature.rms"
 	@touch $@ $(VENV)/.demo-installed
