@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from speakerdiar.annotation import Segment, Turn
 from speakerdiar.errors import ConfigError, InputError
+from speakerdiar.simulation.rooms import heard, responses
 from speakerdiar.simulation.turn_taking import PlannedTurn
 
 # Root mean square of a turn at 0 dB, about -26 dBFS: peaks of speech lie some 12 to 18 dB above.
@@ -19,6 +20,8 @@ LEVEL = 0.05
 # Cuts through a sound would click.
 FADE_SECONDS = 0.005
 PEAK = 0.99
+# Share of a turn behind which it may end where its clip pauses.
+NATURAL_END = 0.6
 
 
 class Conversation(NamedTuple):
@@ -42,6 +45,7 @@ class Acoustics:
 
     Attributes:
         level_spread: standard deviation of the speakers' levels, in dB.
+        turn_spread: standard deviation of the levels of one speaker's turns, in dB.
         snr: speech over noise where there is noise, in dB.
         room: chance that it takes place in a room; otherwise the sound comes dry.
         reverberation: seconds in which the room's sound falls by 60 dB.
@@ -49,6 +53,7 @@ class Acoustics:
     """
 
     level_spread: float = 3.0
+    turn_spread: float = 0.0
     snr: tuple[float, float] = (10.0, 25.0)
     room: float = 0.0
     reverberation: tuple[float, float] = (0.15, 0.6)
@@ -61,8 +66,9 @@ class Acoustics:
                 raise ConfigError(f"{name}={getattr(self, name)!r}: give (least, most).")
         if not 0 <= self.room <= 1:
             raise ConfigError(f"room={self.room!r}: give a chance from 0 to 1.")
-        if not self.level_spread >= 0:
-            raise ConfigError(f"level_spread={self.level_spread!r}: give 0 dB or more.")
+        for name in ("level_spread", "turn_spread"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name}={getattr(self, name)!r}: give 0 dB or more.")
         if not self.reverberation[0] > 0:
             raise ConfigError(f"reverberation={self.reverberation!r}: give times above 0 s.")
 
@@ -102,7 +108,7 @@ def simulate(
     acoustics = acoustics or Acoustics()
     sound = np.zeros(round(seconds * rate), dtype=np.float32)
     gains = LEVEL * 10 ** (rng.normal(0, acoustics.level_spread, len(names)) / 20)
-    responses = _room(len(names), rate, rng, acoustics)
+    places = responses(len(names), rate, rng, acoustics)
     turns: list[Turn] = []
     for planned in plan:
         first = round(planned.start * rate)
@@ -110,7 +116,8 @@ def simulate(
         if length <= 0:
             continue
         piece, spoken = _utterance(clips[planned.speaker], length, rate, rng)
-        _add(sound, first, _heard(piece * _gain(piece, gains[planned.speaker]), responses[planned.speaker]))
+        level = _gain(piece, gains[planned.speaker]) * _drawn_gain(rng, acoustics.turn_spread)
+        _add(sound, first, heard(piece * level, places[planned.speaker]))
         name = names[planned.speaker]
         turns += [Turn((first + begin) / rate, (first + end) / rate, name) for begin, end in spoken]
     if noise is not None:
@@ -135,22 +142,40 @@ def _check(names: Sequence[str], clips: Sequence[Sequence[Clip]], plan: Sequence
 def _utterance(
     clips: Sequence[Clip], length: int, rate: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
-    """Return `length` samples of one speaker, and where in them speech is, as (first, last + 1)."""
+    """Return samples of one speaker, `length` or somewhat less, and where in them speech is, as (first, last + 1)."""
     piece = np.zeros(length, dtype=np.float32)
     spoken: list[tuple[int, int]] = []
-    filled = 0
+    filled, natural = 0, length
     while filled < length:
         clip = clips[int(rng.integers(len(clips)))]
-        part = min(length - filled, len(clip.samples))
-        offset = int(rng.integers(len(clip.samples) - part + 1))
+        offset, part = _cut(clip, length - filled, rate, rng)
         piece[filled : filled + part] = _faded(clip.samples[offset : offset + part], rate)
         for begin, end in _spans(clip, offset, offset + part, rate):
+            pause = end < offset + part
             begin, end = begin - offset + filled, end - offset + filled
+            natural = end if pause and clip.speech else natural
             if spoken and begin <= spoken[-1][1]:
                 begin = spoken.pop()[0]
             spoken.append((begin, end))
         filled += part
-    return piece, spoken
+    if natural < NATURAL_END * length:
+        return piece, spoken
+    # Nobody stops in the middle of a word: end where the clip pauses, if that is late enough.
+    return piece[:natural], [span for span in spoken if span[0] < natural]
+
+
+def _cut(clip: Clip, length: int, rate: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Return the first sample and the number of samples, `length` at most, that are taken of a clip.
+
+    Where it is known where people speak, begin where they begin: nobody starts in the middle of a word.
+    """
+    part = min(length, len(clip.samples))
+    latest = len(clip.samples) - part
+    begins = [round(span.start * rate) for span in clip.speech]
+    fitting = [begin for begin in begins if begin <= latest]
+    if fitting:
+        return max(0, fitting[int(rng.integers(len(fitting)))] - round(FADE_SECONDS * rate)), part
+    return int(rng.integers(latest + 1)), part
 
 
 def _spans(clip: Clip, first: int, last: int, rate: int) -> Iterator[tuple[int, int]]:
@@ -177,6 +202,10 @@ def _gain(piece: NDArray[np.float32], level: float) -> np.float32:
     return np.float32(level / strength if strength > 0 else 1.0)
 
 
+def _drawn_gain(rng: np.random.Generator, spread: float) -> np.float32:
+    return np.float32(10 ** (rng.normal(0, spread) / 20) if spread else 1.0)
+
+
 def _rms(samples: NDArray[np.float32]) -> float:
     return math.sqrt(float(np.dot(samples, samples)) / len(samples))
 
@@ -184,34 +213,6 @@ def _rms(samples: NDArray[np.float32]) -> float:
 def _add(sound: NDArray[np.float32], first: int, piece: NDArray[np.float32]) -> None:
     last = min(len(sound), first + len(piece))
     sound[first:last] += piece[: last - first]
-
-
-def _room(speakers: int, rate: int, rng: np.random.Generator, acoustics: Acoustics) -> list[NDArray[np.float32] | None]:
-    """Return the response of one room from each speaker's place; None for dry sound.
-
-    A response is the direct sound and noise that decays exponentially after it (Polack's model of late reverberation).
-    """
-    if rng.random() >= acoustics.room:
-        return [None] * speakers
-    reverberation = rng.uniform(*acoustics.reverberation)
-    count = max(2, round(reverberation * rate))
-    decay = 10 ** (-3 * np.arange(1, count) / (reverberation * rate))
-    responses: list[NDArray[np.float32] | None] = []
-    for _ in range(speakers):
-        tail = rng.standard_normal(count - 1) * decay
-        tail *= 10 ** (-rng.uniform(*acoustics.direct) / 20) / np.linalg.norm(tail)
-        response = np.concatenate(([1.0], tail))
-        responses.append((response / np.linalg.norm(response)).astype(np.float32))
-    return responses
-
-
-def _heard(piece: NDArray[np.float32], response: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Return a piece as the room gives it back, with its echoes after the end."""
-    if response is None:
-        return piece
-    from scipy.signal import oaconvolve
-
-    return np.asarray(oaconvolve(piece, response), dtype=np.float32)
 
 
 def _background(
