@@ -8,14 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from speakerdiar.audio.finding import audio_below
 from speakerdiar.errors import AudioNotFoundError, ConfigError
 from speakerdiar.formats import RECORDING_LISTS, load_recordings
 from speakerdiar.recording import Recording, as_recordings, with_unique_ids
-
-AUDIO_SUFFIXES = (
-    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".au", ".caf", ".w64"),
-    *(".m4a", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".mov"),
-)
 
 
 def recordings_of(names: Iterable[str], channel: str = "mix") -> list[Recording]:
@@ -53,20 +49,13 @@ def _named(name: str) -> Iterator[Recording]:
     if name == "-":
         yield Recording("stdin", sys.stdin.buffer)
     elif path.is_dir():
-        yield from as_recordings(_audio_below(path))
+        yield from as_recordings(audio_below(path))
     elif suffix in RECORDING_LISTS:
         yield from load_recordings(path)
     elif not path.exists() and glob.has_magic(name):
         yield from as_recordings(_matching(name))
     else:
         yield from as_recordings(name)
-
-
-def _audio_below(folder: Path) -> list[str]:
-    paths = sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
-    if not paths:
-        raise AudioNotFoundError(f"{folder}: no audio in this folder (looked for {' '.join(AUDIO_SUFFIXES)}).")
-    return paths
 
 
 def _matching(pattern: str) -> list[str]:

@@ -44,7 +44,7 @@ def sources_in(folder: Path, out: Path | None) -> list[Source]:
     Raises:
         ConfigError: there is no such folder, or nothing in it.
     """
-    from speakerdiar.cli.inputs import AUDIO_SUFFIXES
+    from speakerdiar.audio.finding import AUDIO_SUFFIXES
     from speakerdiar.recording import Recording, with_unique_ids
 
     if not folder.is_dir():
