@@ -13,7 +13,7 @@ ExampleT = TypeVar("ExampleT")
 
 
 class DrawnExamples(IterableDataset[ExampleT], ABC):
-    """Examples without end, each drawn by chance; a subclass writes `draw`.
+    """Examples without end, drawn by chance; a subclass writes `stream`.
 
     The seed decides about all of them, together with the number of the process (DDP), that of the loader's worker, and
     the step at which training begins or goes on: each of these draws other examples.
@@ -31,11 +31,9 @@ class DrawnExamples(IterableDataset[ExampleT], ABC):
         self._run = (process, step)
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator) -> ExampleT:
-        """Return one example; all chance comes from the generator."""
+    def stream(self, rng: np.random.Generator) -> Iterator[ExampleT]:
+        """Yield examples without end; all chance comes from the generator."""
 
     def __iter__(self) -> Iterator[ExampleT]:
         worker = get_worker_info()
-        rng = np.random.default_rng([self.seed, *self._run, 0 if worker is None else worker.id])
-        while True:
-            yield self.draw(rng)
+        return self.stream(np.random.default_rng([self.seed, *self._run, 0 if worker is None else worker.id]))

@@ -73,11 +73,12 @@ class RecordedConversations(DrawnExamples[Conversation]):
         lengths = np.array([one.seconds for one in self.recordings])
         self._shares = lengths / lengths.sum()
 
-    def draw(self, rng: np.random.Generator) -> Conversation:
-        """Return a window from a random place of a random recording."""
-        one = self.recordings[int(rng.choice(len(self.recordings), p=self._shares))]
-        start = rng.uniform(0, max(0.0, one.seconds - self.seconds))
-        return one.window(start, self.seconds, self.rate)
+    def stream(self, rng: np.random.Generator) -> Iterator[Conversation]:
+        """Yield windows from random places of random recordings."""
+        while True:
+            one = self.recordings[int(rng.choice(len(self.recordings), p=self._shares))]
+            start = rng.uniform(0, max(0.0, one.seconds - self.seconds))
+            yield one.window(start, self.seconds, self.rate)
 
     def windows(self) -> Iterator[Conversation]:
         """Yield all windows once, side by side and in order; behind the end of a recording is silence."""
