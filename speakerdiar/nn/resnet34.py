@@ -97,13 +97,13 @@ class ResidualBlock(nn.Module):
             convs.append(_conv(planes, outputs, 1, 1, shape))
         else:
             convs = [_conv(inputs, planes, 3, stride, shape), _conv(planes, planes, 3, 1, shape)]
-        self.depth = len(convs)
+        self.depth, self.stride = len(convs), stride
         for index, conv in enumerate(convs, start=1):
             self.add_module(f"conv{index}", conv)
             self.add_module(f"bn{index}", _norm(conv.out_channels, shape))
         self.shortcut = nn.Sequential()
         if stride != 1 or inputs != outputs:
-            self.shortcut.append(_conv(inputs, outputs, 1, stride, shape)).append(_norm(outputs, shape))
+            self.shortcut.append(_conv(inputs, outputs, 1, 1, shape)).append(_norm(outputs, shape))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return images (B, C', F', T') of images (B, C, F, T)."""
@@ -111,7 +111,8 @@ class ResidualBlock(nn.Module):
         for index in range(1, self.depth + 1):
             found = self.get_submodule(f"bn{index}")(self.get_submodule(f"conv{index}")(found))
             found = found.relu_() if index < self.depth else found
-        return found.add_(self.shortcut(images)).relu_()
+        # Left out here and not by a strided convolution, through which PyTorch 2.13 crashes going back.
+        return found.add_(self.shortcut(images[..., :: self.stride, :: self.stride])).relu_()
 
 
 class SpeakerResNet(nn.Module):

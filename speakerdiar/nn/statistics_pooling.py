@@ -33,7 +33,9 @@ def weighted_statistics(frames: torch.Tensor, weights: torch.Tensor) -> torch.Te
     free = total - weights.square().sum(dim=2, keepdim=True) / total + GUARD
     speakers = range(weights.shape[1])
     squares = [torch.bmm(weights[:, s : s + 1], (frames - means[:, s : s + 1]).square()) for s in speakers]
-    return torch.cat([means, (torch.cat(squares, dim=1) / free).sqrt()], dim=2)
+    variances = torch.cat(squares, dim=1) / free
+    spreads = variances > 0  # a root has no slope at 0, which training would take for NaN
+    return torch.cat([means, torch.where(spreads, variances, 1).sqrt() * spreads], dim=2)
 
 
 class PrefixSums:
