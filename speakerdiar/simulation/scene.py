@@ -6,7 +6,7 @@ for each conversation, so that a network can't rely on any of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -122,7 +122,13 @@ class Simulator:
         scene = self.scene
         count = 1 if rng.random() < scene.alone else int(rng.integers(scene.speakers[0], scene.speakers[1] + 1))
         voices = {name: self._voice(name, rng) for name in self._people(count, rng)}
-        plan = self._plan(count, rng)
+        return self.staged(voices, self._plan(count, rng), rng)
+
+    def staged(
+        self, voices: Mapping[str, Sequence[Clip]], plan: Sequence[PlannedTurn], rng: np.random.Generator
+    ) -> Conversation:
+        """Return the conversation of a plan as the scene lets it be heard; the plan's speaker 0 is the first voice."""
+        scene = self.scene
         clean = simulate(voices, scene.seconds, self.rate, rng, plan, self._noise(rng), scene.acoustics)
         sound = clean.samples
         if rng.random() < scene.clicks:
@@ -154,11 +160,7 @@ class Simulator:
         sounds: list[Samples] = []
         if rng.random() < scene.noise:
             recorded = int(rng.integers(2)) if self.noises else 0
-            sounds.append(
-                _unit(np.resize(self.noises[int(rng.integers(len(self.noises)))], count))
-                if recorded
-                else coloured(count, rng)
-            )
+            sounds.append(_unit(self._recorded(count, rng)) if recorded else coloured(count, rng))
         if rng.random() < scene.babble:
             names = [self._names[index] for index in rng.integers(0, len(self._names), 8)]
             sounds.append(babble([clip.samples for name in names for clip in self.pool.voices[name][:2]], count, rng))
@@ -166,6 +168,11 @@ class Simulator:
             return None
         weights = rng.uniform(0.3, 1, len(sounds))
         return np.asarray(sum(w * s for w, s in zip(weights, sounds, strict=True)), dtype=np.float32)
+
+    def _recorded(self, count: int, rng: np.random.Generator) -> Samples:
+        """Draw a recorded noise from a random place on, again and again where it is short: (count,)."""
+        noise = self.noises[int(rng.integers(len(self.noises)))]
+        return np.take(noise, np.arange(count) + int(rng.integers(len(noise))), mode="wrap")
 
     def _clicks(self, sound: Samples, rng: np.random.Generator) -> Samples:
         loudest = float(np.abs(sound).max(initial=0.0)) or 0.1
