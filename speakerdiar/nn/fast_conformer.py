@@ -132,16 +132,19 @@ class ConformerLayer(nn.Module):
         self.feed_forward2 = FeedForward(d_model, d_inner)
         self.norm_out = nn.LayerNorm(d_model)
 
-    def forward(self, x: torch.Tensor, distances: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, distances: torch.Tensor, valid: torch.Tensor | None, right: int | None = None
+    ) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D).
 
         Args:
             x: the frames.
             distances: what `self_attn.project` makes of the sinusoids of L - 1 down to -(L - 1), (H, d, 2 L - 1).
             valid: which frames are there, (B, L); None where all are.
+            right: frames ahead that each one's attention sees; None for all.
         """
         x = x.add(self.feed_forward1(self.norm_feed_forward1(x)), alpha=0.5)
-        x = x + self.self_attn(self.norm_self_att(x), distances, valid)
+        x = x + self.self_attn(self.norm_self_att(x), distances, valid, right)
         x = x + self.conv(self.norm_conv(x), valid)
         x = x.add(self.feed_forward2(self.norm_feed_forward2(x)), alpha=0.5)
         normed: torch.Tensor = self.norm_out(x)
@@ -180,16 +183,19 @@ class FastConformer(nn.Module):
         self._kept: tuple[Any, list[torch.Tensor]] | None = None
         self.scale = math.sqrt(d_model) if xscaling else 1.0
 
-    def forward(self, frames: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, frames: torch.Tensor, valid: torch.Tensor | None = None, right: int | None = None
+    ) -> torch.Tensor:
         """Encode frames (B, L, D), as `pre_encode` makes them, to (B, L, D).
 
         Args:
             frames: the frames.
             valid: which of them are there, bool (B, L); None where all are.
+            right: frames ahead that the attention of each layer sees, as in training for low latency; None for all.
         """
         x = frames * self.scale
         for layer, distances in zip(self.layers, self._distances(x), strict=True):
-            x = layer(x, distances, valid)
+            x = layer(x, distances, valid, right)
         return x
 
     def _distances(self, x: torch.Tensor) -> list[torch.Tensor]:

@@ -56,7 +56,9 @@ class RelativeAttention(nn.Module):
         projected = torch.matmul(self.linear_pos.weight, positions.T)  # laid out as the scores want it
         return projected.div_(math.sqrt(self.pos_bias_u.shape[1])).view(self.heads, -1, len(positions))
 
-    def forward(self, x: torch.Tensor, distances: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, distances: torch.Tensor, valid: torch.Tensor | None, right: int | None = None
+    ) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D); see `ConformerLayer.forward` for the arguments."""
         length = x.shape[1]
         query = self._per_head(self.linear_q(x))  # (B, L, H, d)
@@ -69,6 +71,8 @@ class RelativeAttention(nn.Module):
             bias = relative_bias(place[:, :, rows], distances, rows.start)
             if valid is not None:
                 bias = bias.masked_fill(~valid[:, None, None, :], -torch.inf)
+            if right is not None:
+                bias = bias.masked_fill(~within_reach(rows, length, right, x.device), -torch.inf)
             parts.append(functional.scaled_dot_product_attention(content[:, :, rows], key, value, attn_mask=bias))
         mixed = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
         out: torch.Tensor = self.linear_out(mixed.transpose(1, 2).flatten(2))
@@ -76,6 +80,12 @@ class RelativeAttention(nn.Module):
 
     def _per_head(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:-1], self.heads, -1)
+
+
+def within_reach(queries: slice, length: int, right: int, device: torch.device) -> torch.Tensor:
+    """Return which of L frames some queries see, that look at the whole past and `right` frames ahead: (R, L)."""
+    query = torch.arange(queries.start, queries.stop, device=device)
+    return torch.arange(length, device=device) <= query[:, None] + right
 
 
 def _blocks(length: int, device: torch.device) -> list[slice]:

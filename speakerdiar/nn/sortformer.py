@@ -15,6 +15,7 @@ from torch.nn import functional
 from speakerdiar.config import is_count
 from speakerdiar.errors import ConfigError
 from speakerdiar.nn.fast_conformer import FastConformer
+from speakerdiar.nn.relative_attention import within_reach
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,22 @@ class SelfAttention(nn.Module):
         self.value_net = nn.Linear(width, width)
         self.out_projection = nn.Linear(width, width)
 
-    def forward(self, x: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
-        """Map (B, L, D) to (B, L, D); `valid` (B, L) is None where all frames are there."""
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None, right: int | None = None) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D).
+
+        Args:
+            x: the frames.
+            valid: which of them are there, (B, L); None where all are.
+            right: frames ahead that each one sees; None for all.
+        """
         query, key, value = (
             net(x).view(*x.shape[:2], self.heads, -1).transpose(1, 2)
             for net in (self.query_net, self.key_net, self.value_net)
         )
         mask = None if valid is None else valid[:, None, None, :]
+        if right is not None:
+            near = within_reach(slice(0, x.shape[1]), x.shape[1], right, x.device)
+            mask = near if mask is None else mask & near
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         out: torch.Tensor = self.out_projection(mixed.transpose(1, 2).flatten(2))
         return out
@@ -100,9 +110,9 @@ class TransformerLayer(nn.Module):
         self.layer_norm_2 = nn.LayerNorm(width)
         self.second_sub_layer = TransformerFeedForward(width, inner)
 
-    def forward(self, x: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
-        """Map (B, L, D) to (B, L, D)."""
-        x = self.layer_norm_1(x + self.first_sub_layer(x, valid))
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None, right: int | None = None) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D); see `SelfAttention.forward` for the arguments."""
+        x = self.layer_norm_1(x + self.first_sub_layer(x, valid, right))
         normed: torch.Tensor = self.layer_norm_2(x + self.second_sub_layer(x))
         return normed
 
@@ -114,10 +124,10 @@ class Transformer(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(TransformerLayer(width, heads, inner) for _ in range(layers))
 
-    def forward(self, x: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
-        """Map (B, L, D) to (B, L, D)."""
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None = None, right: int | None = None) -> torch.Tensor:
+        """Map (B, L, D) to (B, L, D); see `SelfAttention.forward` for the arguments."""
         for layer in self.layers:
-            x = layer(x, valid)
+            x = layer(x, valid, right)
         return x
 
 
@@ -131,9 +141,10 @@ class SortformerHead(nn.Module):
         self.single_hidden_to_spks = nn.Linear(width, speakers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map transformer frames (B, L, D) to chances (B, L, S)."""
+        """Map transformer frames (B, L, D) to the logits of chances (B, L, S)."""
         hidden = functional.relu(self.first_hidden_to_hidden(functional.relu(x)))
-        return torch.sigmoid(self.single_hidden_to_spks(hidden))
+        logits: torch.Tensor = self.single_hidden_to_spks(hidden)
+        return logits
 
 
 class SortformerNetwork(nn.Module):
@@ -172,9 +183,28 @@ class SortformerNetwork(nn.Module):
             frames: as `pre_encode` makes them.
             lengths: frames of each row, (B,); what lies behind is not seen and gets chances of 0. None: all of them.
         """
-        valid = None
-        if lengths is not None:
-            valid = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]  # (B, L)
-        encoded = self.sortformer_modules.encoder_proj(self.encoder(frames, valid))
-        chances: torch.Tensor = self.sortformer_modules(self.transformer_encoder(encoded, valid))
+        valid = present(frames, lengths)
+        chances = torch.sigmoid(self._logits(frames, valid))
         return chances if valid is None else chances * valid[:, :, None]
+
+    def logits(
+        self, frames: torch.Tensor, lengths: torch.Tensor | None = None, right: int | None = None
+    ) -> torch.Tensor:
+        """Return what `forward` gives before the sigmoid, for training: (B, L, S), anything behind a row's end.
+
+        Args:
+            frames: as `pre_encode` makes them.
+            lengths: frames of each row, (B,); None: all of them.
+            right: frames ahead that each layer's attention sees; None: all of them.
+        """
+        return self._logits(frames, present(frames, lengths), right)
+
+    def _logits(self, frames: torch.Tensor, valid: torch.Tensor | None, right: int | None = None) -> torch.Tensor:
+        encoded = self.sortformer_modules.encoder_proj(self.encoder(frames, valid, right))
+        logits: torch.Tensor = self.sortformer_modules(self.transformer_encoder(encoded, valid, right))
+        return logits
+
+
+def present(frames: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:
+    """Return which of frames (B, L, D) are there, (B, L), given those of each row; None where all are."""
+    return None if lengths is None else torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]

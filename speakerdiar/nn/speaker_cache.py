@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from typing_extensions import Self
 
 from speakerdiar.errors import ModelError
 from speakerdiar.nn.speaker_cache_params import CacheParams
@@ -54,7 +55,7 @@ class SpeakerCache:
         max_speakers: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype = torch.float32,
-    ) -> SpeakerCache:
+    ) -> Self:
         """Return the memory of a recording of which nothing was heard; `dtype` is that of the embeddings."""
         frames = torch.zeros(0, dimension, device=device, dtype=dtype)
         preds = torch.zeros(0, params.num_speakers, device=device)
@@ -125,8 +126,11 @@ class SpeakerCache:
         before = preds[: len(self.embeddings)] if self.preds is None else self.preds
         self.embeddings = torch.cat([self.embeddings, leaving])
         if len(self.embeddings) > self.params.cache_len:
-            joined = torch.cat([before, leaving_preds])
-            self.embeddings, self.preds = compress(self.embeddings, joined, self.mean_silence, self.params)
+            self._compress(torch.cat([before, leaving_preds]))
+
+    def _compress(self, preds: torch.Tensor) -> None:
+        """Keep of the cache what is worth most, by predictions (n, S) of what it holds."""
+        self.embeddings, self.preds = compress(self.embeddings, preds, self.mean_silence, self.params)
 
     def _learn_silence(self, frames: torch.Tensor, silent: torch.Tensor) -> None:
         """Carry the running mean of silent frames on: mean_N = (mean_M * M + sum of the N - M new ones) / N."""

@@ -13,7 +13,11 @@ from speakerdiar.nn.speaker_cache_params import CacheParams
 
 
 def compress(
-    embeddings: torch.Tensor, preds: torch.Tensor, mean_silence: torch.Tensor, params: CacheParams
+    embeddings: torch.Tensor,
+    preds: torch.Tensor,
+    mean_silence: torch.Tensor,
+    params: CacheParams,
+    order: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the `cache_len` frames that are worth keeping, by speaker and then by time, and their predictions.
 
@@ -25,8 +29,11 @@ def compress(
         preds: (n, S).
         mean_silence: (D,), what fills a place of silence.
         params: lengths, thresholds and rates.
+        order: (S,), whose frames come first, second and so on; None for the order of channels.
     """
-    frames = pick_frames(frame_scores(preds.float(), params), params)  # (cache_len,), n where silence goes
+    scores = frame_scores(preds.float(), params)
+    # (cache_len,), n where silence goes
+    frames = pick_frames(scores if order is None else scores[:, order], params)
     silent = (frames == len(preds)).unsqueeze(1)
     frames = frames.clamp(max=len(preds) - 1)
     kept = torch.where(silent, mean_silence.to(embeddings.dtype), embeddings[frames])
