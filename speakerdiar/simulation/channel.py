@@ -33,6 +33,8 @@ CODECS = {
     "opus": Codec("OGG", "OPUS"),
 }
 """Codecs by the names that `Channel.codecs` takes."""
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+"""Those that Opus takes (RFC 6716, 2.1.3)."""
 TELEPHONE_HERTZ = (300.0, 3400.0)
 """What a telephone line lets through (ITU-T G.712)."""
 LEAST_COMPRESSION, MOST_COMPRESSION = 0.6, 0.95
@@ -106,7 +108,7 @@ def coded(samples: Samples, rate: int, codec: Codec, rng: np.random.Generator) -
 
     if not len(samples):
         return samples
-    used = codec.rate or rate
+    used = _opus_rate(rate) if codec.subtype == "OPUS" else codec.rate or rate
     given = samples if used == rate else soxr.resample(samples, rate, used)
     options = {}
     if codec.container in ("MP3", "OGG"):
@@ -119,6 +121,10 @@ def coded(samples: Samples, rate: int, codec: Codec, rng: np.random.Generator) -
     out = np.zeros(len(samples), dtype=np.float32)  # block codecs round the length up
     out[: len(back)] = back[: len(out)]
     return out
+
+
+def _opus_rate(rate: int) -> int:
+    return next((known for known in OPUS_RATES if known >= rate), OPUS_RATES[-1])
 
 
 def levelled(samples: Samples, rate: int, level: float) -> Samples:

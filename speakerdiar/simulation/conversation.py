@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from speakerdiar.annotation import Segment, Turn
 from speakerdiar.errors import ConfigError, InputError
-from speakerdiar.simulation.rooms import heard, responses
+from speakerdiar.simulation.rooms import ROOM_MODELS, heard, responses
 from speakerdiar.simulation.turn_taking import PlannedTurn
 
 # Root mean square of a turn at 0 dB, about -26 dBFS: peaks of speech lie some 12 to 18 dB above.
@@ -50,6 +50,8 @@ class Acoustics:
         room: chance that it takes place in a room; otherwise the sound comes dry.
         reverberation: seconds in which the room's sound falls by 60 dB.
         direct: direct over reverberant sound of each speaker, in dB.
+        room_model: "decay" for noise that decays exponentially behind some reflections, or "image" for walls, floor and
+            ceiling, where distances decide about the direct sound (`speakerdiar.simulation.image_rooms`).
     """
 
     level_spread: float = 3.0
@@ -58,6 +60,7 @@ class Acoustics:
     room: float = 0.0
     reverberation: tuple[float, float] = (0.15, 0.6)
     direct: tuple[float, float] = (0.0, 12.0)
+    room_model: str = "decay"
 
     def __post_init__(self) -> None:
         for name in ("snr", "reverberation", "direct"):
@@ -71,6 +74,8 @@ class Acoustics:
                 raise ConfigError(f"{name}={getattr(self, name)!r}: give 0 dB or more.")
         if not self.reverberation[0] > 0:
             raise ConfigError(f"reverberation={self.reverberation!r}: give times above 0 s.")
+        if self.room_model not in ROOM_MODELS:
+            raise ConfigError(f"room_model={self.room_model!r}: give one of {', '.join(ROOM_MODELS)}.")
 
 
 def simulate(
@@ -100,6 +105,7 @@ def simulate(
     Raises:
         ConfigError: a length that isn't above 0, or a plan with more speakers than there are voices.
         InputError: a speaker without samples, or empty noise.
+        MissingExtraError: rooms of the image method need pyroomacoustics, which isn't installed.
     """
     names, clips = list(voices), [[_clip(clip) for clip in given] for given in voices.values()]
     _check(names, clips, plan)

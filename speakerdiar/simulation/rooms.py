@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerdiar.simulation import image_rooms
+
 if TYPE_CHECKING:
     from speakerdiar.simulation.conversation import Acoustics
 
 Samples = NDArray[np.float32]
+ROOM_MODELS = ("decay", "image")
 EARLY_SECONDS = 0.05
 """Within so much time after the direct sound single reflections arrive, and after it a diffuse tail."""
 EARLY_REFLECTIONS = (3, 12)
@@ -20,10 +23,13 @@ def responses(speakers: int, rate: int, rng: np.random.Generator, acoustics: Aco
     """Return the response of one room from each speaker's place, of length 1 as a vector; None for dry sound.
 
     A response is the direct sound, some reflections, and noise that decays exponentially after it (Polack's model of
-    late reverberation). It begins with the direct sound, so nothing is delayed.
+    late reverberation). It begins with the direct sound, so nothing is delayed. `speakerdiar.simulation.image_rooms`
+    makes those of the other model.
     """
     if rng.random() >= acoustics.room:
         return [None] * speakers
+    if acoustics.room_model == "image":
+        return [*image_rooms.responses(speakers, rate, rng, acoustics)]
     reverberation = rng.uniform(*acoustics.reverberation)
     return [_response(reverberation, rate, rng, acoustics) for _ in range(speakers)]
 
