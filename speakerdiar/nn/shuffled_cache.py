@@ -14,9 +14,9 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from speakerdiar.nn.fast_conformer import REDUCTION
-from speakerdiar.nn.sortformer import SortformerNetwork
+from speakerdiar.nn.sortformer import Heard, SortformerNetwork
 from speakerdiar.nn.speaker_cache import Chunk, SpeakerCache, pack_step, update_step
-from speakerdiar.nn.speaker_cache_params import CacheParams, chunk_spans
+from speakerdiar.nn.speaker_cache_params import CacheParams, ChunkSpan, chunk_spans
 from speakerdiar.nn.speaker_cache_scores import compress
 
 
@@ -53,42 +53,47 @@ def drawn_order(preds: torch.Tensor) -> torch.Tensor:
     return torch.cat([drawn, torch.arange(heard, preds.shape[1], device=preds.device)])
 
 
-def streamed_logits(
+def streamed(
     network: SortformerNetwork,
     mels: torch.Tensor,
     lengths: Sequence[int],
     params: CacheParams,
     right: int | None = None,
-) -> torch.Tensor:
-    """Hear sessions chunk by chunk, as the streaming diarizer does, and return the logits by channel: (B, L, S).
+) -> Heard:
+    """Hear sessions chunk by chunk, as the streaming diarizer does; logits come back by channel.
 
     Gradients pass through the chunks. What the cache keeps of earlier ones is a constant.
 
     Args:
         network: in training mode or not.
         mels: (B, T, n_mels).
-        lengths: mel frames of each session.
+        lengths: mel frames of each session, 1 or more.
         params: how sessions are cut and remembered.
         right: frames ahead that each layer's attention sees; None for all.
     """
-    shape = network.shape
-    caches = [ShuffledCache.empty(params, shape.d_model, device=mels.device) for _ in lengths]
+    caches = [ShuffledCache.empty(params, network.shape.d_model, device=mels.device) for _ in lengths]
     spans = [list(chunk_spans(length, params)) for length in lengths]
-    found: list[list[torch.Tensor]] = [[mels.new_zeros(0, shape.speakers)] for _ in lengths]
-    for step in range(max(map(len, spans), default=0)):
+    found: list[list[Heard]] = [[] for _ in lengths]
+    for step in range(max(map(len, spans))):
         rows = [row for row, own in enumerate(spans) if step < len(own)]
-        now = [spans[row][step] for row in rows]
-        pieces = [mels[row, span.first : span.first + span.mels] for row, span in zip(rows, now, strict=True)]
-        embedded = network.pre_encode(pad_sequence(pieces, batch_first=True))
-        chunks = [
-            Chunk(frames[: -(-span.mels // REDUCTION)], span.left_frames, span.frames)
-            for frames, span in zip(embedded, now, strict=True)
-        ]
+        chunks = _chunks(network, [(mels[row], spans[row][step]) for row in rows])
         own = [caches[row] for row in rows]
-        logits = network.logits(*pack_step(own, chunks), right)
-        for row, cache, chunk, said in zip(rows, own, chunks, logits, strict=True):
-            begin = len(cache) + chunk.left
-            found[row].append(cache.by_channel(said[begin : begin + chunk.frames]))
+        heard = network.heard(*pack_step(own, chunks), right)
+        for place, row in enumerate(rows):
+            begin = len(own[place]) + chunks[place].left
+            part = slice(begin, begin + chunks[place].frames)
+            found[row].append(Heard(own[place].by_channel(heard.logits[place, part]), heard.encoded[place, part]))
         with torch.no_grad():
-            update_step(own, chunks, logits.float().sigmoid())
-    return pad_sequence([torch.cat(parts) for parts in found], batch_first=True)
+            update_step(own, chunks, heard.logits.float().sigmoid())
+    joined = [[torch.cat(parts) for parts in zip(*steps, strict=True)] for steps in found]
+    return Heard(*(pad_sequence(list(rows), batch_first=True) for rows in zip(*joined, strict=True)))
+
+
+def _chunks(network: SortformerNetwork, cuts: Sequence[tuple[torch.Tensor, ChunkSpan]]) -> list[Chunk]:
+    """Pre-encode spans of sessions (T, n_mels) together."""
+    pieces = [mels[span.first : span.first + span.mels] for mels, span in cuts]
+    embedded = network.pre_encode(pad_sequence(pieces, batch_first=True))
+    return [
+        Chunk(frames[: -(-span.mels // REDUCTION)], span.left_frames, span.frames)
+        for frames, (_, span) in zip(embedded, cuts, strict=True)
+    ]

@@ -7,6 +7,7 @@ Parameters are named as NVIDIA's checkpoints name them. B recordings, L frames o
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -52,6 +53,18 @@ class SortformerShape:
                     f"{width}={getattr(self, width)} can't be divided by {heads}={getattr(self, heads)}: give a "
                     "multiple of it."
                 )
+
+
+class Heard(NamedTuple):
+    """What the network says of frames.
+
+    Attributes:
+        logits: of the chance that each speaker talks, (B, L, S).
+        encoded: the frames out of the conformer, (B, L, D).
+    """
+
+    logits: torch.Tensor
+    encoded: torch.Tensor
 
 
 class SelfAttention(nn.Module):
@@ -184,25 +197,23 @@ class SortformerNetwork(nn.Module):
             lengths: frames of each row, (B,); what lies behind is not seen and gets chances of 0. None: all of them.
         """
         valid = present(frames, lengths)
-        chances = torch.sigmoid(self._logits(frames, valid))
+        chances = torch.sigmoid(self._heard(frames, valid).logits)
         return chances if valid is None else chances * valid[:, :, None]
 
-    def logits(
-        self, frames: torch.Tensor, lengths: torch.Tensor | None = None, right: int | None = None
-    ) -> torch.Tensor:
-        """Return what `forward` gives before the sigmoid, for training: (B, L, S), anything behind a row's end.
+    def heard(self, frames: torch.Tensor, lengths: torch.Tensor | None = None, right: int | None = None) -> Heard:
+        """Return what training looks at; behind the end of a row may be anything.
 
         Args:
             frames: as `pre_encode` makes them.
             lengths: frames of each row, (B,); None: all of them.
             right: frames ahead that each layer's attention sees; None: all of them.
         """
-        return self._logits(frames, present(frames, lengths), right)
+        return self._heard(frames, present(frames, lengths), right)
 
-    def _logits(self, frames: torch.Tensor, valid: torch.Tensor | None, right: int | None = None) -> torch.Tensor:
-        encoded = self.sortformer_modules.encoder_proj(self.encoder(frames, valid, right))
-        logits: torch.Tensor = self.sortformer_modules(self.transformer_encoder(encoded, valid, right))
-        return logits
+    def _heard(self, frames: torch.Tensor, valid: torch.Tensor | None, right: int | None = None) -> Heard:
+        encoded = self.encoder(frames, valid, right)
+        mixed = self.transformer_encoder(self.sortformer_modules.encoder_proj(encoded), valid, right)
+        return Heard(self.sortformer_modules(mixed), encoded)
 
 
 def present(frames: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from speakerdiar.errors import ConfigError, InputError
@@ -131,6 +132,43 @@ def hungarian_order(gains: torch.Tensor) -> torch.Tensor:
     above = (gains - gains.amin(dim=(1, 2), keepdim=True) + 1).double().cpu().numpy()
     orders = [[column for _, column in sorted(best_pairs(gain))] for gain in above]
     return torch.tensor(orders, device=gains.device)
+
+
+class SameSpeaker(nn.Module):
+    """Says of pairs of encoded frames whether one speaker says both, by the cosine of projections, in training alone.
+
+    From random weights a network that is told only who talks when takes long to find out that voices matter: until then
+    the best that it can say is the same for every channel. This tells it at once, as deep clustering does (Hershey et
+    al. 2016, arXiv:1508.04306).
+
+    Args:
+        d_model: numbers of an encoded frame.
+        width: numbers of its projection.
+    """
+
+    def __init__(self, d_model: int, width: int = 64) -> None:
+        super().__init__()
+        self.projection = nn.Linear(d_model, width)
+        self.scale = nn.Parameter(torch.tensor(5.0))
+        self.bias = nn.Parameter(torch.tensor(-2.0))
+
+    def forward(self, encoded: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the mean binary cross-entropy of all pairs of frames in which one speaker talks.
+
+        Args:
+            encoded: (B, L, D).
+            labels: who talks, 0 or 1, (B, L, S).
+            lengths: frames of each session, (B,); None: all of them.
+        """
+        with torch.autocast(encoded.device.type, enabled=False):
+            vectors = functional.normalize(self.projection(encoded.float()), dim=2)
+            labels = labels.float()
+            alone = (labels.sum(dim=2) == 1) * frame_mask(labels, lengths)[:, :, 0]  # (B, L)
+            logits = self.scale * (vectors @ vectors.transpose(1, 2)) + self.bias
+            each = functional.binary_cross_entropy_with_logits(
+                logits, labels @ labels.transpose(1, 2), weight=alone[:, :, None] * alone[:, None, :], reduction="sum"
+            )
+            return each / alone.sum(dim=1).square().sum().clamp(min=1)
 
 
 def _ordered(labels: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from fakes_sortformer import tiny_network
 
-from speakerdiar.nn.shuffled_cache import ShuffledCache, drawn_order, streamed_logits
+from speakerdiar.nn.shuffled_cache import ShuffledCache, drawn_order, streamed
 from speakerdiar.nn.speaker_cache import SpeakerCache
 from speakerdiar.nn.speaker_cache_params import CacheParams
 
@@ -35,7 +35,7 @@ def test_only_channels_up_to_the_first_silent_one_change_places() -> None:
 
 def test_what_the_cache_keeps_is_the_same_in_another_order() -> None:
     torch.manual_seed(0)
-    shuffled, plain = (cls.empty(PARAMS, 2) for cls in (ShuffledCache, SpeakerCache))
+    shuffled, plain = ShuffledCache.empty(PARAMS, 2), SpeakerCache.empty(PARAMS, 2)
     orders = set()
     for step in range(12):
         frames = torch.stack([torch.full((5,), step), torch.arange(5)], dim=1).float() + 1
@@ -60,7 +60,7 @@ def test_sessions_are_heard_as_the_streaming_diarizer_hears_them(monkeypatch: py
     )
     network = tiny_network()
     sound = mels(40)
-    found = streamed_logits(network, sound, [320], PARAMS).sigmoid()[0]
+    found = streamed(network, sound, [320], PARAMS).logits.sigmoid()[0]
     cache = SpeakerCache.empty(PARAMS, network.shape.d_model)
     parts = []
     for start in range(0, 320, 40):
@@ -77,10 +77,10 @@ def test_rows_of_other_lengths_change_nothing_but_the_order(monkeypatch: pytest.
     monkeypatch.setattr("speakerdiar.nn.shuffled_cache.drawn_order", lambda preds: torch.arange(preds.shape[1]))
     network = tiny_network()
     sound = mels(30, rows=2)
-    together = streamed_logits(network, sound, [240, 120], PARAMS)
+    together = streamed(network, sound, [240, 120], PARAMS).logits
     assert together.shape == (2, 30, 4)
     for row, length in enumerate((240, 120)):
-        alone = streamed_logits(network, sound[row : row + 1, :length], [length], PARAMS)[0]
+        alone = streamed(network, sound[row : row + 1, :length], [length], PARAMS).logits[0]
         torch.testing.assert_close(together[row, : length // 8], alone, rtol=1e-3, atol=1e-3)
     assert not together[1, 15:].any()
 
@@ -88,8 +88,8 @@ def test_rows_of_other_lengths_change_nothing_but_the_order(monkeypatch: pytest.
 def test_gradients_pass_through_chunks_and_not_through_the_cache() -> None:
     network = tiny_network().train().requires_grad_(True)
     sound = mels(20).requires_grad_()
-    last = streamed_logits(network, sound, [160], dataclasses.replace(PARAMS, left_context=0))[:, 15:].sum()
-    last.backward()  # type: ignore[no-untyped-call, unused-ignore]
+    heard = streamed(network, sound, [160], dataclasses.replace(PARAMS, left_context=0))
+    heard.logits[:, 15:].sum().backward()  # type: ignore[no-untyped-call, unused-ignore]
     assert sound.grad is not None
     assert sound.grad[0, 120:].any()
     assert not sound.grad[0, :120].any()
@@ -103,8 +103,9 @@ def test_attention_sees_no_further_ahead_than_it_may() -> None:
     later[:, 20:] = network.pre_encode(mels(24, seed=1))[:, 20:]
     # Two conformer layers (attention and a kernel of 5) and two transformer layers see (1 + 2) * 2 + 2 frames ahead.
     reach = 20 - 8
-    torch.testing.assert_close(network.logits(frames, right=1)[:, :reach], network.logits(later, right=1)[:, :reach])
-    assert (network.logits(frames, right=1) - network.logits(later, right=1))[:, reach + 4].any()
-    assert (network.logits(frames) - network.logits(later))[:, 0].any()
-    far = network.logits(frames, torch.tensor([24]), 30)
-    torch.testing.assert_close(far, network.logits(frames))
+    one, other = (network.heard(heard, right=1).logits for heard in (frames, later))
+    torch.testing.assert_close(one[:, :reach], other[:, :reach])
+    assert (one - other)[:, reach + 4].any()
+    whole = network.heard(frames).logits
+    assert (whole - network.heard(later).logits)[:, 0].any()
+    torch.testing.assert_close(network.heard(frames, torch.tensor([24]), 30).logits, whole)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from speakerdiar.errors import ConfigError, InputError
 from speakerdiar.nn.sortformer_loss import (
+    SameSpeaker,
     SortformerObjective,
     best_order,
     by_arrival,
@@ -102,6 +103,23 @@ def test_half_precision_sums_in_full() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         half = SortformerObjective()(logits.bfloat16(), labels)
     assert whole == half
+
+
+def test_pairs_of_one_speaker_cost_less_when_they_are_alike() -> None:
+    labels = torch.eye(3).repeat_interleave(4, dim=0)[None]
+    labels[0, 3], labels[0, 7] = torch.tensor([1, 1, 0]), torch.tensor([0, 0, 0])
+    head = SameSpeaker(3, 3)
+    with torch.no_grad():
+        head.projection.weight.copy_(torch.eye(3))
+        head.projection.bias.zero_()
+    voices = torch.eye(3).repeat_interleave(4, dim=0)[None]
+    right = head(voices, labels)
+    assert right < head(voices.roll(1, dims=1), labels) < head(torch.ones_like(voices), labels)
+    # Frames of two speakers, of none, and behind the end don't count.
+    noisy = voices.clone()
+    noisy[0, 3], noisy[0, 7], noisy[0, 11] = torch.randn(3, 3)
+    torch.testing.assert_close(head(noisy, labels, torch.tensor([11])), head(voices, labels, torch.tensor([11])))
+    assert head(noisy, labels) != head(voices, labels)
 
 
 def test_what_cant_be_is_refused() -> None:
