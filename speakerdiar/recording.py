@@ -186,7 +186,10 @@ def _from_samples(samples: Any, name: str, sample_rate: int | None) -> Recording
 
 
 def _from_mapping(item: Mapping[str, Any], name: str, sample_rate: int | None) -> Recording:
-    values = {_MANIFEST_NAMES.get(key, key): value for key, value in item.items() if value is not None}
+    given = {key: value for key, value in item.items() if value is not None}
+    values = {key: value for key, value in given.items() if key not in _MANIFEST_NAMES}
+    # A manifest's own words win: its `source` may say where the audio is from.
+    values |= {_MANIFEST_NAMES[key]: value for key, value in given.items() if key in _MANIFEST_NAMES}
     source = values.pop("source", None)
     if source is None:
         raise InputError(f"{dict(item)!r:.80}: an entry needs audio_filepath (a path) or audio (samples, a file).")

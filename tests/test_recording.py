@@ -186,3 +186,9 @@ def test_only_ids_change(listed: list[Recording]) -> None:
 )
 def test_the_id_that_a_path_gives(path: str, id: str) -> None:
     assert id_of_path(path) == id
+
+
+def test_a_manifest_may_say_in_source_where_its_audio_is_from() -> None:
+    for entry in ({"audio": "a.wav", "source": "a corpus"}, {"source": "a corpus", "audio_filepath": "a.wav"}):
+        [recording] = as_recordings(entry)
+        assert (recording.path, recording.id, dict(recording.extra)) == ("a.wav", "a", {})
