@@ -46,6 +46,8 @@ class InternalDiarizeConfig:
     """The enrolled voices of the call (`speakerdiar.mixins.naming.Naming`); None where there are none."""
     touched: Any = None
     """What `_diarize_on_begin` changed of the model's modes, for `_diarize_on_end` to put back."""
+    heard: Any = None
+    """Called with (outputs, unique ids, the call's config) of each batch, before anything is decided on it."""
 
 
 @dataclass

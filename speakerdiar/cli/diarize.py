@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from speakerdiar.cli.voice_store import Names, StoreOption
-from speakerdiar.config import DiarizeConfig, field_docs
+from speakerdiar.config import DiarizeConfig, checked_options, field_docs
 from speakerdiar.errors import ConfigError, SpeakerdiarError
 
 if TYPE_CHECKING:
     from speakerdiar.annotation import Diarization
     from speakerdiar.cli.progress import FileProgress
     from speakerdiar.mixins import SpkDiarizationMixin
+    from speakerdiar.models.settings import DiarizerSettings
     from speakerdiar.recording import Recording
 
 _HELP = field_docs(DiarizeConfig)
@@ -27,7 +28,13 @@ def diarize(
         list[str],
         typer.Argument(help="Audio files, folders, globs, manifests (.json, .jsonl), lists (.lst), wav.scp, or -."),
     ],
-    model: Annotated[str, typer.Option(help="Model to use; `speakerdiar models` lists them.")] = "embedded",
+    model: Annotated[
+        str | None, typer.Option(help="Model to use; `speakerdiar models` lists them. By default: embedded.")
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML of model, thresholds and options, as `speakerdiar tune` writes it."),
+    ] = None,
     num_speakers: Annotated[int | None, typer.Option(help=_HELP["num_speakers"])] = None,
     min_speakers: Annotated[int | None, typer.Option(help=_HELP["min_speakers"])] = None,
     max_speakers: Annotated[int | None, typer.Option(help=_HELP["max_speakers"])] = None,
@@ -69,6 +76,7 @@ def diarize(
     recording, an array of documents for several.
 
     With --voices, --store or --profile, speakers who are known get their names, and the others stay SPEAKER_00, ...
+    Options win over what --config holds.
     """
     from speakerdiar.cli.progress import FileProgress, fail, warn
 
@@ -77,6 +85,7 @@ def diarize(
         config = with_postprocessing(DiarizeConfig(latency=latency), postprocessing)
         config.num_speakers, config.min_speakers, config.max_speakers = num_speakers, min_speakers, max_speakers
         config.validate()
+        settings = settings_of(config_file)
         names = Names.of(voices, store, profile, name_threshold)
         recordings, missing = named_recordings(files, channel)
     except SpeakerdiarError as error:
@@ -86,7 +95,7 @@ def diarize(
     stems = file_stems([recording.id for recording in recordings])
     results: list[Diarization] = []
     with FileProgress(recordings, quiet=quiet) as progress:
-        diarizer, config = _load(model, config, names, device=device, embedder=embedder, exact=exact or None)
+        diarizer, config = _load(settings, model, config, names, device=device, embedder=embedder, exact=exact or None)
         for recording in recordings:
             try:
                 result = _one(diarizer, recording, config, progress)
@@ -145,17 +154,38 @@ def with_postprocessing(config: DiarizeConfig, named: str | None) -> DiarizeConf
     return config
 
 
-def _load(name: str, config: DiarizeConfig, names: Names, **options: Any) -> tuple[SpkDiarizationMixin, DiarizeConfig]:
+def settings_of(file: Path | None) -> DiarizerSettings:
+    """Return the settings in a file; without one, none."""
+    from speakerdiar.models.settings import DiarizerSettings
+
+    return DiarizerSettings() if file is None else DiarizerSettings.read(file)
+
+
+def with_settings(config: DiarizeConfig, settings: DiarizerSettings, cls: type[DiarizeConfig]) -> DiarizeConfig:
+    """Return a model's own config with the settings' options of a call; those of `config` win."""
+    if not settings.diarize:
+        return config
+    plain = DiarizeConfig()
+    given = {name: value for name, value in vars(config).items() if value != getattr(plain, name)}
+    told = checked_options(cls, settings.diarize)
+    if "postprocessing_yaml" in given or "postprocessing_params" in given:
+        told = {name: value for name, value in told.items() if not name.startswith("postprocessing_")}
+    return cls(**{**told, **given})
+
+
+def _load(
+    settings: DiarizerSettings, model: str | None, config: DiarizeConfig, names: Names, **options: Any
+) -> tuple[SpkDiarizationMixin, DiarizeConfig]:
     """Load the model with the options that aren't None, and return it with the config, voices put in.
 
     Options that are the model's own are held against it before any audio.
     """
     from speakerdiar.cli.progress import fail
-    from speakerdiar.models import load_model
 
     try:
-        diarizer = load_model(name, **{option: value for option, value in options.items() if value is not None})
-        config = names.put_into(config, diarizer, options["embedder"])
+        diarizer = settings.load(model, **{option: value for option, value in options.items() if value is not None})
+        config = with_settings(config, settings, diarizer.DIARIZE_CONFIG)
+        config = names.put_into(config, diarizer, options["embedder"] or settings.options.get("embedder"))
         diarizer.check_options(config)
         return diarizer, config
     except SpeakerdiarError as error:

@@ -93,7 +93,7 @@ class Names:
 
         if self.profiles and "profiles" in (field.name for field in dataclasses.fields(diarizer.DIARIZE_CONFIG)):
             values = {name: value for name, value in vars(config).items() if not name.startswith("_")}
-            return diarizer.DIARIZE_CONFIG(**values, profiles=self.profiles)  # type: ignore[call-arg]
+            return diarizer.DIARIZE_CONFIG(**{**values, "profiles": self.profiles})
         if self.profiles:
             config.voiceprints = VoiceprintStore.of(
                 self.profiles, threshold=self.threshold, **({"embedder": embedder} if embedder else {})

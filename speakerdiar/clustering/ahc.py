@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from speakerdiar.clustering.linkage import METHODS, Tree, labels_after, labels_o
 from speakerdiar.clustering.micro import micro_clusters
 from speakerdiar.config import SpeakerCount, is_count
 from speakerdiar.errors import ConfigError
+from speakerdiar.ranges import Range
 
 SMALL_SHARE = 0.1
 """A least size given as a number asks for this share of the embeddings at most, so that short recordings work."""
@@ -29,6 +31,11 @@ class AhcClusterer(ClustererMixin):
     wasn't asked for, it is cut at the merge nearest to the threshold that leaves a right one. Members of clusters below
     that size then join the nearest large cluster, as in pyannote.audio 3.1 (`AgglomerativeClustering`).
     """
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = {
+        "threshold": Range(0.1, 1.2),
+        "min_cluster_size": Range(0.005, 0.1, log=True),
+    }
 
     method: str = "average"
     """Distance between clusters: average, complete, single, weighted, or centroid, median, ward (between means)."""

@@ -7,6 +7,7 @@ to it that the number of clusters is one that was asked for. A new algorithm wri
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from speakerdiar.clustering.counts import in_order_of_appearance, meet_count
 from speakerdiar.config import SpeakerCount
 from speakerdiar.errors import ConfigError, SpeakerCountError
+from speakerdiar.ranges import Range
 
 Vectors = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]
@@ -27,6 +29,8 @@ class ClustererMixin(ABC):
 
     knows_time: ClassVar[bool] = False
     """Whether labels depend on the order of the embeddings, as turns of speech do."""
+    TUNABLE: ClassVar[Mapping[str, Range]] = {}
+    """Fields that may be tuned, and where they may lie."""
 
     def fit_predict(
         self, embeddings: ArrayLike, count: SpeakerCount = ANY_COUNT, *, known: ArrayLike | None = None

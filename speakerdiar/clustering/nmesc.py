@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from speakerdiar.clustering.scales import fused_affinity
 from speakerdiar.clustering.spectral import group_nodes
 from speakerdiar.config import SpeakerCount, is_count
 from speakerdiar.errors import ConfigError
+from speakerdiar.ranges import Range
 
 ANCHORS, ANCHOR_MEMBERS, ANCHOR_NOISE, ANCHOR_TRIALS = 3, 10, 50.0, 5
 """Invented speakers, their embeddings each, the spread of these, and how often they are invented anew."""
@@ -38,6 +39,8 @@ class NmescClusterer(ClustererMixin):
 
     Source: Park et al., arXiv:2003.02405; long recordings as in NeMo's `LongFormSpeakerClustering`.
     """
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = {"max_rp_threshold": Range(0.03, 0.4, log=True)}
 
     max_num_speakers: int = 8
     """Most speakers to look for where the call names no maximum."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from speakerdiar.clustering.linkage import GEOMETRIC, Tree
 from speakerdiar.clustering.slot_any import within
 from speakerdiar.clustering.slots import SlotClusterer, Speakers, of_labels
 from speakerdiar.config import SpeakerCount
+from speakerdiar.ranges import Range
 
 MOST_EXACT = 5000
 """Above this many embeddings, near ones are joined in micro-clusters first: time and memory grow with its square."""
@@ -22,6 +24,11 @@ MOST_EXACT = 5000
 @dataclass(frozen=True, kw_only=True)
 class AhcSlots(SlotClusterer):
     """Clusters slots bottom up, as pyannote.audio's `AgglomerativeClustering`; defaults are its pipeline 3.1's."""
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = {
+        "threshold": Range(0.2, 1.4),
+        "min_cluster_size": Range(1, 40, log=True, whole=True),
+    }
 
     threshold: float = 0.7045654963945799
     """Clusters further apart than this aren't merged: between unit vectors, Euclidean for centroid, median and ward,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from speakerdiar.clustering.slots import SlotClusterer, Speakers, of_labels
 from speakerdiar.clustering.vbx import LEAST_PRIOR, MOST_FIRST, VbxResult, smoothed, strongest_clusters, vbx
 from speakerdiar.config import SpeakerCount, is_count
 from speakerdiar.errors import ConfigError, SpeakerCountError
+from speakerdiar.ranges import Range
 
 Matrix = NDArray[np.float64]
 
@@ -40,6 +42,12 @@ class VbxSlots(SlotClusterer):
     Where the fit leaves another number of speakers than was asked for, k-means replaces it, and the slots of a window
     may then be the same speaker: as in the original.
     """
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = {
+        "threshold": Range(0.3, 1.2),
+        "fa": Range(0.01, 1.0, log=True),
+        "fb": Range(0.1, 20.0, log=True),
+    }
 
     plda: Plda
     """Trained on embeddings of the same model (`Plda.from_pyannote`)."""

@@ -9,6 +9,7 @@ slot that talks one of them. With `exact=True` it decides like pyannote.audio 4,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -28,6 +29,7 @@ from speakerdiar.clustering.centroids import cluster_centroids
 from speakerdiar.clustering.vbx import VbxResult
 from speakerdiar.config import SpeakerCount
 from speakerdiar.errors import ConfigError, SpeakerCountError
+from speakerdiar.ranges import Range
 
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -83,6 +85,8 @@ class SlotClusterer(ABC):
 
     silent_slots_compete: ClassVar[bool] = True
     """pyannote's way: whether slots that don't talk take a cluster away from those that do."""
+    TUNABLE: ClassVar[Mapping[str, Range]] = {}
+    """Fields that may be tuned, and where they may lie."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_active_ratio <= 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from speakerdiar.clustering.micro import micro_clusters
 from speakerdiar.clustering.plda import Plda, train_plda
 from speakerdiar.config import SpeakerCount, is_count
 from speakerdiar.errors import ConfigError
+from speakerdiar.ranges import Range
 
 Matrix = NDArray[np.float64]
 
@@ -220,6 +222,14 @@ class VbxClusterer(ClustererMixin):
     """
 
     knows_time: ClassVar[bool] = True
+    TUNABLE: ClassVar[Mapping[str, Range]] = {
+        "threshold": Range(0.1, 0.8),
+        "fa": Range(0.02, 1.0, log=True),
+        "fb": Range(0.2, 20.0, log=True),
+        "loop_probability": Range(0.3, 0.98),
+        "min_cluster_size": Range(0.005, 0.1, log=True),
+    }
+
     plda: Plda | str | os.PathLike[str] | None = None
     """A PLDA trained on embeddings of the same model, or the file of one. None estimates one from the first clusters
     of each recording."""

@@ -36,13 +36,14 @@ from speakerdiar.mixins.naming import Naming, check_nameless
 from speakerdiar.mixins.neural import ModelModes, inference_state, plain_tensors
 from speakerdiar.mixins.sources import CallSource, entries_with, loader_options, rate_of, source_of, write_manifest
 from speakerdiar.mixins.streaming import as_streaming
+from speakerdiar.mixins.tunable import TunableMixin
 from speakerdiar.postprocessing.params import load_params
 from speakerdiar.recording import as_recordings
 
 __all__ = ["DiarizeConfig", "InternalDiarizeConfig", "SpkDiarizationMixin"]
 
 
-class SpkDiarizationMixin(ABC):
+class SpkDiarizationMixin(TunableMixin, ABC):
     """Gives a model `diarize()` and `diarize_generator()`.
 
     A subclass writes three steps, in the order they run:
@@ -258,7 +259,10 @@ class SpkDiarizationMixin(ABC):
                 batch = to_device(raw_batch, internal.device or device_of(self))
                 with inference_state(self):
                     outputs = self._diarize_forward(batch)
-                processed = self._diarize_output_processing(plain_tensors(outputs), uniq_ids, diarcfg)
+                outputs = plain_tensors(outputs)
+                if internal.heard is not None:
+                    internal.heard(outputs, uniq_ids, diarcfg)
+                processed = self._diarize_output_processing(outputs, uniq_ids, diarcfg)
                 _check_pairing(processed, uniq_ids, raw_batch, self)
                 if internal.naming is not None:
                     processed = _named(processed, uniq_ids, internal)

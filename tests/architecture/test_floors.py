@@ -14,7 +14,7 @@ PACKAGE = ROOT / "speakerdiar"
 
 FLOORS = (
     ("errors",),
-    ("config", "recording", "annotation", "frames", "windows", "matching", "updates", "voiceprint"),
+    ("config", "recording", "annotation", "frames", "windows", "matching", "updates", "voiceprint", "ranges"),
     ("formats", "audio", "plotting"),
     ("clustering", "postprocessing", "metrics", "simulation"),
     ("mixins", "nn", "checkpoints"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
+from speakerdiar import ranges
 from speakerdiar.annotation import Diarization, Turn
 from speakerdiar.audio import read_blocks
 from speakerdiar.clustering import ClustererMixin, make_clusterer
@@ -32,6 +35,7 @@ from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_segmenter
 from speakerdiar.models.weights import weights_path
 from speakerdiar.postprocessing.binarize import binarize
+from speakerdiar.ranges import Range
 
 BLOCK_SECONDS = 120.0
 """Audio held at a time; windows of a block are embedded together."""
@@ -39,6 +43,21 @@ AHC_OPTIONS: Mapping[str, Any] = {"threshold": 0.38, "min_cluster_size": 0.02}
 """Options of AHC on embeddings like GE2E's."""
 MARGIN_SECONDS = 0.1
 """Audio kept around windows, which their features may reach into."""
+
+
+@dataclass(frozen=True)
+class ChangeCost:
+    """Price of a change of speaker, in cosine similarity; see `speakerdiar.clustering.resegment`.
+
+    Attributes:
+        inside: a stretch of speech.
+        between: two stretches.
+    """
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = {"inside": Range(0.0, 0.5), "between": Range(0.0, 0.5)}
+
+    inside: float
+    between: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +106,7 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
     DEFAULT_POSTPROCESSING: ClassVar[PostProcessingParams] = PostProcessingParams(
         onset=0.3, offset=0.15, pad_onset=0.15, pad_offset=0.1, min_duration_on=0.35, min_duration_off=0.25
     )
+    TUNABLE: ClassVar[Mapping[str, Range]] = ranges.of_postprocessing(early=True)
     LATENCIES: ClassVar[Mapping[str, OnlineLatency]] = LATENCIES
     LATENCY = OnlineLatency
     DEFAULT_LATENCY = "2s"
@@ -170,8 +190,7 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
 
     def _hear_one(self, job: Job) -> _Heard:
         speech, seconds = self._find_speech(job)
-        params = job.diarcfg.postprocessing_params
-        [regions] = binarize(speech.data[:, :1], params, grid=speech.grid, end=seconds)
+        regions = _regions(speech, seconds, job.diarcfg)
         windows = self._enough_windows(regions, speaker_count(job.recording, job.diarcfg))
         recording = replace(job.recording, duration=seconds or None)
         return _Heard(recording=recording, speech=speech, windows=windows, embeddings=self._embed(job, windows))
@@ -244,10 +263,39 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
             embeddings={str(label): vector for label, vector in enumerate(centroids)},
         )
 
+    def _diarize_speech_processing(
+        self, outputs: Any, uniq_ids: list[str], diarcfg: DiarizeConfig
+    ) -> list[Diarization]:
+        if diarcfg.latency is not None:
+            raise ConfigError(f"latency={diarcfg.latency!r}: leave it out where thresholds are tuned.")
+        found = []
+        for heard in outputs:
+            regions = _regions(heard.speech, heard.recording.duration or 0.0, diarcfg)
+            turns = tuple(Turn(start, end, "speech") for start, end in regions.tolist())
+            found.append(finished(heard.recording, turns, diarcfg))
+        return found
+
+    def _tunable_parts(self) -> Mapping[str, Any]:
+        parts: dict[str, Any] = {"clusterer": self.clusterer}
+        return parts if self.clusterer.knows_time else {**parts, "change_cost": ChangeCost(*self.change_cost)}
+
+    def _with_parts(self, parts: Mapping[str, Any]) -> Self:
+        other = copy.copy(self)
+        other.clusterer = parts["clusterer"]
+        if "change_cost" in parts:
+            other.change_cost = (parts["change_cost"].inside, parts["change_cost"].between)
+        return other
+
     def _known(self, diarcfg: DiarizeConfig) -> NDArray[np.float32] | None:
         """Return the call's enrolled voices, (M, D), where this embedder made them."""
         naming = None if diarcfg._internal is None else diarcfg._internal.naming
         return naming.voices.vectors if naming is not None and naming.own else None
+
+
+def _regions(speech: FrameScores, seconds: float, diarcfg: DiarizeConfig) -> NDArray[np.float64]:
+    """Return the stretches of speech, (stretches, 2), in a recording of so many seconds."""
+    [regions] = binarize(speech.data[:, :1], diarcfg.postprocessing_params, grid=speech.grid, end=seconds)
+    return regions
 
 
 def _clusterer(clusterer: str | ClustererMixin | None, embedder: EmbeddingMixin) -> ClustererMixin:

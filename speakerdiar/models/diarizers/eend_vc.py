@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
+from speakerdiar import ranges
 from speakerdiar.annotation import Diarization
 from speakerdiar.audio import load, read_blocks
 from speakerdiar.audio.prefetch import prefetched
@@ -31,6 +34,7 @@ from speakerdiar.postprocessing.frame_turns import frame_confidence, turn_confid
 from speakerdiar.postprocessing.local_speech import LocalSpeech
 from speakerdiar.postprocessing.reconstruction import clusters_of, total_frames, window_means
 from speakerdiar.postprocessing.speech_activity import SpeechActivity, speech_activity
+from speakerdiar.ranges import Range
 from speakerdiar.recording import as_recordings
 
 PIECE_SECONDS = 120.0
@@ -74,6 +78,10 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
         ConfigError: an option has a value that can't be used, or parts that don't fit together.
         WeightsError: weights that can't be read.
     """
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = ranges.of_postprocessing(
+        "pad_onset", "pad_offset", "min_duration_on", "min_duration_off"
+    )
 
     def __init__(
         self,
@@ -140,6 +148,14 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
         if diarcfg.postprocessing_params is None and diarcfg.postprocessing_yaml is None:
             return replace(self.postprocessing)
         return super()._diarize_postprocessing(diarcfg)
+
+    def _tunable_parts(self) -> Mapping[str, Any]:
+        return self.stages.tunable_parts()
+
+    def _with_parts(self, parts: Mapping[str, Any]) -> Self:
+        other = copy.copy(self)
+        other.stages = self.stages.with_parts(parts)
+        return other
 
     def _hear(self, jobs: Sequence[Job]) -> list[_Heard]:
         locals_ = [_Local(self, job) for job in jobs]

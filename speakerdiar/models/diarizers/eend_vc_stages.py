@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from speakerdiar.annotation import Turn
+from speakerdiar.clustering.slot_any import AnySlots
 from speakerdiar.clustering.slots import SlotClusterer, SlotClusters
 from speakerdiar.config import PostProcessingParams, SpeakerCount
 from speakerdiar.postprocessing.frame_turns import frame_turns
@@ -82,6 +85,14 @@ class Stages(ABC):
     def turns(self, active: NDArray[np.bool_], speech: LocalSpeech, params: PostProcessingParams) -> tuple[Turn, ...]:
         """Make turns of frames; people are named by their column."""
 
+    def tunable_parts(self) -> Mapping[str, Any]:
+        """Return the dataclasses whose fields may be tuned, by name; see `speakerdiar.mixins.tunable`."""
+        return {}
+
+    def with_parts(self, parts: Mapping[str, Any]) -> Self:
+        """Return the same stages with these parts, named as in `tunable_parts`."""
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class PyannoteStages(Stages):
@@ -131,6 +142,15 @@ class PyannoteStages(Stages):
         """From the middle of a turn's first frame to that of the first one behind it."""
         names = [str(person) for person in range(active.shape[1])]
         return frame_turns(active, speech.grid, params=params, end=speech.seconds, names=names)
+
+    def tunable_parts(self) -> Mapping[str, Any]:
+        """Return the clusterer; one that is put to this use, itself."""
+        return {"clusterer": self.clusterer.clusterer if isinstance(self.clusterer, AnySlots) else self.clusterer}
+
+    def with_parts(self, parts: Mapping[str, Any]) -> Self:
+        """Return the same stages with another clusterer."""
+        own, clusterer = self.clusterer, parts["clusterer"]
+        return replace(self, clusterer=replace(own, clusterer=clusterer) if isinstance(own, AnySlots) else clusterer)
 
 
 def with_everyone(

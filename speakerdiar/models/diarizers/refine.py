@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from speakerdiar.mixins.blockwise import BlockwiseDiarizationMixin, Heard, Job
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.mixins.naming import speaker_vectors, spoken_alone
 from speakerdiar.models.embedders import make_embedder
+from speakerdiar.ranges import Range
 from speakerdiar.recording import Recording
 
 MOST_PROFILES = 16
@@ -56,6 +57,8 @@ class RefineDiarizer(BlockwiseDiarizationMixin):
     Raises:
         ConfigError: an option has a value that can't be used, or there is no embedder.
     """
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = {}
 
     def __init__(
         self,

@@ -7,11 +7,13 @@ stages of `speakerdiar.models.diarizers.eend_vc_stages` and embedders with the f
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from speakerdiar.annotation import Turn
 from speakerdiar.clustering.ahc import AhcClusterer
@@ -25,6 +27,7 @@ from speakerdiar.postprocessing import segments as algebra
 from speakerdiar.postprocessing.local_speech import LocalSpeech
 from speakerdiar.postprocessing.powerset import members_of
 from speakerdiar.postprocessing.reconstruction import activations, total_frames, window_means
+from speakerdiar.ranges import Range
 
 
 def sherpa_durations() -> PostProcessingParams:
@@ -43,6 +46,8 @@ class SherpaStages(Stages):
         threshold: cosine distance up to which the farthest vectors of two clusters may lie apart.
         least_frames: local speakers who talk alone in fewer frames than these have no vector and are left out.
     """
+
+    TUNABLE: ClassVar[Mapping[str, Range]] = {"threshold": Range(0.1, 1.5)}
 
     threshold: float = 0.5
     least_frames: int = 10
@@ -112,6 +117,14 @@ class SherpaStages(Stages):
             kept = algebra.drop_short(joined, params.min_duration_on + 2 * algebra.TOLERANCE)
             found += [Turn(start, end, str(person)) for start, end in kept.tolist()]
         return tuple(sorted(found))
+
+    def tunable_parts(self) -> Mapping[str, Any]:
+        """Return the stages: the threshold is theirs."""
+        return {"stages": self}
+
+    def with_parts(self, parts: Mapping[str, Any]) -> Self:
+        """Return the stages that the parts hold."""
+        return cast(Self, parts["stages"])
 
 
 def cluster_vectors(vectors: NDArray[np.floating[Any]], threshold: float, count: SpeakerCount) -> NDArray[np.int64]:

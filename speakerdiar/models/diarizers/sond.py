@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from speakerdiar import ranges
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.folder import ModelCard
 from speakerdiar.checkpoints.sond import funasr_file
@@ -54,6 +55,7 @@ from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
 from speakerdiar.nn.sond import SondNetwork
 from speakerdiar.postprocessing.confidence import with_confidence
 from speakerdiar.postprocessing.power_set_encoding import PowerSetEncoding
+from speakerdiar.ranges import Range
 from speakerdiar.recording import Recording
 from speakerdiar.voiceprint import Voiceprints
 
@@ -99,6 +101,11 @@ class SondDiarizer(torch.nn.Module, PretrainedMixin, BlockwiseDiarizationMixin):
 
     MODEL_NAME = "sond"
     DIARIZE_CONFIG: ClassVar[type[DiarizeConfig]] = SondConfig
+    TUNABLE: ClassVar[Mapping[str, Range]] = {
+        "smooth_size": Range(1, 151, whole=True),
+        "dur_threshold": Range(0, 60, whole=True),
+        **ranges.of_postprocessing("pad_onset", "pad_offset", "min_duration_on", "min_duration_off"),
+    }
 
     def __init__(
         self,
