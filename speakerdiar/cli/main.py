@@ -19,6 +19,7 @@ from speakerdiar.cli import (
     models,
     score,
     stream,
+    tune,
     verify,
     voices,
 )
@@ -37,6 +38,7 @@ app.command("vad")(activity.vad)
 app.command("overlap")(activity.overlap)
 app.command("changes")(activity.changes)
 app.command("score")(score.score)
+app.command("tune")(tune.tune)
 app.command("embed")(embed.embed)
 app.command("verify")(verify.verify)
 app.command("enroll")(enroll.enroll)
