@@ -51,8 +51,8 @@ def score(
 
     try:
         report = score_files(
-            _read(reference),
-            _read(hypothesis),
+            read_turns(reference),
+            read_turns(hypothesis),
             collar=collar,
             skip_overlap=skip_overlap,
             uems=None if uem is None else uem_format.load(uem),
@@ -67,8 +67,13 @@ def score(
         typer.echo(report.to_table())
 
 
-def _read(path: Path) -> dict[str, Diarization]:
-    """Return the turns of a file, or of all readable files of a folder, by recording."""
+def read_turns(path: Path) -> dict[str, Diarization]:
+    """Return the turns of a file, or of all readable files of a folder, by recording.
+
+    Raises:
+        ConfigError: nothing of the kind is there, or a recording stands in two files.
+        InputError: a file that can't be read.
+    """
     from speakerdiar.annotation import Diarization
     from speakerdiar.formats import is_readable, load
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from speakerdiar.config import PostProcessingParams, checked_options
 from speakerdiar.errors import ConfigError, FormatError
+from speakerdiar.formats import yaml_text
 
 _SWITCHES = {"filter_speech_first"}
 
@@ -39,27 +40,15 @@ def load_params(path: str | os.PathLike[str]) -> PostProcessingParams:
 
 
 def _parameters(path: Path) -> Mapping[str, Any]:
-    document = _read_yaml(path)
+    if not path.is_file():
+        raise ConfigError(f"postprocessing_yaml={str(path)!r}: there is no such file; give the path of a YAML file.")
+    document = yaml_text.load(path, "the keys under `parameters:`")
     if not isinstance(document, Mapping) or not isinstance(document.get("parameters"), Mapping):
         raise FormatError("no post-processing parameters: put the keys (onset, ...) under `parameters:`.", path=path)
     extra = [str(key) for key in document if key != "parameters"]
     if extra:
         raise FormatError(f"beside `parameters:` stands {', '.join(extra)}: put the keys under it.", path=path)
     return {str(key): value for key, value in document["parameters"].items()}
-
-
-def _read_yaml(path: Path) -> Any:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped, unused-ignore]  # types exist only where stubs are
-
-    if not path.is_file():
-        raise ConfigError(f"postprocessing_yaml={str(path)!r}: there is no such file; give the path of a YAML file.")
-    try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise FormatError(f"can't be read as YAML with the keys under `parameters:` ({reason})", path=path) from error
 
 
 def _value(name: str, value: Any) -> float | bool:
