@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,6 @@ from speakerdiar.training.chance import DrawnExamples
 from speakerdiar.training.config import DataConfig, OptimConfig, TrainConfig, TrainerConfig
 from speakerdiar.training.learner import Learner
 from speakerdiar.training.recipes import Recipe
-from speakerdiar.training.runner import train
 
 SIZE = 4
 TRUTH = torch.tensor([1.0, -2.0, 0.5, 3.0])
@@ -60,13 +59,13 @@ class ToyLearner(Learner):
         if self.options.log is not None:
             with open(self.options.log, "a") as log:
                 log.write(f"{self.global_rank} {self.global_step} {float(inputs[0, 0]):.6f}\n")
-        torch.tensor(0.0) if not self.options.pause else __import__("time").sleep(self.options.pause)
+        time.sleep(self.options.pause)
         loss = (self.network(inputs)[:, 0] - wanted).pow(2).mean()
         return {"loss": loss, "half": loss / 2}
 
     def observed(self, batch: Any) -> float:
         inputs, wanted = batch
-        self.judged_weights.append(self.network[0].weight.detach().clone())
+        self.judged_weights.append(next(self.network.parameters()).detach().clone())
         return float((self.network(inputs)[:, 0] - wanted).abs().mean())
 
     def judged(self, observations: list[Any]) -> dict[str, float]:
@@ -108,9 +107,3 @@ def settings(output: Path | str, *, figures: list[float] | None = None, **traine
         trainer=TrainerConfig(**{**quick, "ema": 0.9, **trainer}),
         output=str(output),
     )
-
-
-if __name__ == "__main__":  # a training in a process of its own: OUTPUT LOG PAUSE DEVICES STEPS
-    own = settings(sys.argv[1], devices=int(sys.argv[4]), max_steps=int(sys.argv[5]))
-    own.recipe.log, own.recipe.pause = sys.argv[2], float(sys.argv[3])
-    train(own, ToyRecipe)

@@ -109,12 +109,13 @@ def check(config: TrainConfig) -> None:
 def _of_file(file: str | os.PathLike[str] | None) -> dict[str, Any]:
     if file is None:
         return {}
+    named = str(Path(file))
     try:
         tree = yaml.safe_load(files.read_text(file))
     except yaml.YAMLError as error:
-        raise ConfigError(f"{os.fspath(file)}: isn't YAML ({_reason(error)}): give a file of settings.") from error
+        raise ConfigError(f"{named}: isn't YAML ({_reason(error)}): give a file of settings.") from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"{os.fspath(file)}: give settings as `key: value` lines.")
+        raise ConfigError(f"{named}: give settings as `key: value` lines.")
     return flattened(tree)
 
 
@@ -148,7 +149,7 @@ def _typed(given: Mapping[str, Any], schema: DictConfig) -> dict[str, Any]:
 
 
 def _leaves(schema: DictConfig, above: str = "") -> Iterator[tuple[str, Any]]:
-    for name in schema:
+    for name in map(str, schema):
         node = schema._get_node(name)
         if isinstance(node, DictConfig) and not node._is_none():
             yield from _leaves(node, f"{above}{name}.")

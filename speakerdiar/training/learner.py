@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 
 from speakerdiar.training.config import OptimConfig
-from speakerdiar.training.schedules import optimizers
+from speakerdiar.training.schedules import freeze, optimizers
 
 
 class Learner(pl.LightningModule, ABC):
@@ -21,6 +21,8 @@ class Learner(pl.LightningModule, ABC):
         losses(batch) -> {"loss": what is minimised, ...}   parts are logged beside it
         observed(batch) -> Any                              what a validation needs of a batch
         judged(observations) -> {METRIC: figure, ...}       figures of a whole validation, lower is better
+
+    All weights but frozen ones take part in the loss: training on several devices (DDP) waits for their gradients.
 
     Args:
         network: what learns, and what is saved.
@@ -35,6 +37,10 @@ class Learner(pl.LightningModule, ABC):
         super().__init__()
         self.network, self.optim, self.steps = network, optim, steps
         self._observations: list[Any] = []
+
+    def setup(self, stage: str) -> None:
+        """Freeze what `optim.freeze` names, before anything is made of the free weights."""
+        freeze(self, self.optim.freeze)
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, torch.Tensor]:

@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.tuner.tuning import Tuner
 
 from speakerdiar.errors import ConfigError
 from speakerdiar.training.config import TrainConfig
+from speakerdiar.training.recipe_data import RecipeData
 from speakerdiar.training.recipes import Recipe
 
-LOWEST, HIGHEST = 1e-6, 0.1
-STEPS = 100
-LEAST = 10
-"""Steps with a loss that is a number, without which nothing can be said."""
+LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 120
+SMOOTHING = 0.9
+SKIPPED = 20
+"""Steps at the beginning whose smoothed loss is still that of a few batches."""
+TOO_MUCH = 3.0
+"""Times the least loss, at which the test ends."""
 
 
 def found_rate(config: TrainConfig, recipe: Recipe) -> float:
@@ -35,37 +37,65 @@ def found_rate(config: TrainConfig, recipe: Recipe) -> float:
             f"optim.rate=null with trainer.devices={config.trainer.devices}: find the rate on one device "
             "(trainer.devices=1), then give it."
         )
-    learner: Any = recipe.learner()
-    learner.optim = replace(config.optim, rate=LOWEST)
-    learner.lr = LOWEST  # what the tuner looks for
-    precision: Any = config.trainer.precision
+    learner, climb = recipe.learner(), _Climb()
+    learner.optim = replace(config.optim, rate=HIGHEST)
+    settings: Any = config.trainer
     trainer = pl.Trainer(
-        accelerator=config.trainer.accelerator,
+        accelerator=settings.accelerator,
         devices=1,
+        precision=settings.precision,
+        max_steps=STEPS,
         max_epochs=-1,
-        precision=precision,
-        gradient_clip_val=config.trainer.clip or None,
-        default_root_dir=config.output,
+        limit_val_batches=0,
+        gradient_clip_val=settings.clip or None,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        callbacks=[climb],
     )
-    batches = recipe.training_data()
-    # Batches to validate with are asked for, too, and never taken: no epoch ends.
-    finder: Any = Tuner(trainer).lr_find(
-        learner, batches, batches, min_lr=LOWEST, max_lr=HIGHEST, num_training=STEPS, update_attr=False
-    )
-    return reading(finder.results["lr"], finder.results["loss"])
+    trainer.fit(learner, datamodule=RecipeData(recipe, None))
+    return reading(climb.losses)
 
 
-def reading(rates: Sequence[float], losses: Sequence[float]) -> float:
-    """Return a tenth of the rate at which the loss was least: below it, the loss falls, and above, it soon grows.
+def rate_at(step: int) -> float:
+    """Return the rate of a step of the test."""
+    return float(LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)))
+
+
+def reading(losses: Sequence[float]) -> float:
+    """Return a tenth of the rate at which the smoothed loss was least: below it the loss falls, above it soon grows.
 
     Raises:
-        ConfigError: the loss was no number from the beginning.
+        ConfigError: the loss wasn't a number for long enough.
     """
-    finite = [(loss, rate) for rate, loss in zip(rates, losses, strict=True) if math.isfinite(loss)]
-    if len(finite) < LEAST:
+    finite = [(loss, step) for step, loss in enumerate(losses) if step >= SKIPPED and math.isfinite(loss)]
+    if not finite:
         raise ConfigError("optim.rate=null: no rate was found at which the loss falls: give one, e.g. 1e-3.")
-    return min(finite)[1] / 10
+    return rate_at(min(finite)[1]) / 10
+
+
+class _Climb(pl.Callback):
+    """Has the rates of all groups climb from step to step, and keeps the smoothed losses."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self._shares: list[float] = []
+        self._mean = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._shares = [group["initial_lr"] / HIGHEST for group in trainer.optimizers[0].param_groups]
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        for group, share in zip(trainer.optimizers[0].param_groups, self._shares, strict=True):
+            group["lr"] = share * rate_at(batch_idx)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._mean = SMOOTHING * self._mean + (1 - SMOOTHING) * float(outputs["loss"])
+        self.losses.append(self._mean / (1 - SMOOTHING ** (batch_idx + 1)))
+        least = min(self.losses[SKIPPED:], default=math.inf)
+        trainer.should_stop = not self.losses[-1] <= TOO_MUCH * least

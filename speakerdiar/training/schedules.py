@@ -21,15 +21,14 @@ def optimizers(module: torch.nn.Module, optim: OptimConfig, steps: int) -> Optim
     """Return optimizer and scheduler, as `configure_optimizers` of Lightning does.
 
     Args:
-        module: what learns; its parameters that `optim.freeze` names are frozen here.
+        module: what learns.
         optim: rates and decay.
         steps: of the whole training.
 
     Raises:
-        ConfigError: a value that can't be used, or a pattern that matches no parameter.
+        ConfigError: a value that can't be used.
     """
     _check(optim, steps)
-    freeze(module, optim.freeze)
     assert optim.rate is not None, "the learning-rate finder has its say before"
     groups = rated(module, optim.rate, optim.layer_decay)
     optimizer = torch.optim.AdamW(groups, lr=optim.rate, weight_decay=optim.decay)
