@@ -29,6 +29,9 @@ class LocalSegmentationMixin(ABC):
     """Without a powerset: score above which a local speaker starts to talk, and below which they stop."""
     windows_at_once: int = 32
     """Windows of a batch."""
+    level: float | None = None
+    """Level in dBFS that windows are best brought to (`speakerdiar.audio.loudness`), with the recording they are of;
+    None where it doesn't matter."""
 
     @property
     @abstractmethod

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerdiar.audio.loudness import levelled
 from speakerdiar.errors import ConfigError
 
 Samples = NDArray[np.float32]
@@ -125,19 +125,6 @@ def coded(samples: Samples, rate: int, codec: Codec, rng: np.random.Generator) -
 
 def _opus_rate(rate: int) -> int:
     return next((known for known in OPUS_RATES if known >= rate), OPUS_RATES[-1])
-
-
-def levelled(samples: Samples, rate: int, level: float) -> Samples:
-    """Scale samples so that the loudest tenth of their 50 ms frames has a level, in dBFS; silence stays."""
-    frame = max(1, rate // 20)
-    count = len(samples) // frame
-    if not count:
-        return samples
-    power = np.square(samples[: count * frame].reshape(count, frame)).mean(axis=1)
-    loud = np.sort(power)[-max(1, count // 10) :].mean()
-    if not loud > 0:
-        return samples
-    return samples * np.float32(10 ** (level / 20) / math.sqrt(float(loud)))
 
 
 def rounded(samples: Samples, bits: int) -> Samples:

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from speakerdiar import ranges
 from speakerdiar.annotation import Diarization
 from speakerdiar.audio import load, read_blocks
+from speakerdiar.audio.loudness import levelled_blocks
 from speakerdiar.audio.prefetch import prefetched
 from speakerdiar.clustering import ClustererMixin
 from speakerdiar.clustering.slots import SlotClusterer, SlotClusters
@@ -218,7 +219,7 @@ class _Local:
     """What has been heard of one recording so far."""
 
     def __init__(self, model: EendVcDiarizer, job: Job) -> None:
-        self.job, self.grid, self.speakers = job, model.grid, model.segmenter.speakers
+        self.job, self.grid, self.speakers, self.level = job, model.grid, model.segmenter.speakers, model.segmenter.level
         self.store = SlotStore(self.speakers, model.embedder.dimension)
         self.bits: list[NDArray[np.uint8]] = []
         self.certainty: list[NDArray[np.uint8]] = []
@@ -227,7 +228,8 @@ class _Local:
     def pieces(self) -> Iterator[Piece]:
         """Read the recording, ahead of those who work on it."""
         blocks = prefetched(read_blocks(self.job.recording, self.grid.rate, PIECE_SECONDS))
-        yield from pieces(blocks, self.grid)
+        heard = blocks if self.level is None else levelled_blocks(blocks, self.grid.rate, self.level)
+        yield from pieces(heard, self.grid)
 
     def add(self, piece: Piece, bits: NDArray[np.uint8], certainty: NDArray[np.uint8]) -> None:
         """Keep what the segmenter says of a piece."""

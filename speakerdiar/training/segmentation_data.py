@@ -1,0 +1,158 @@
+"""Windows to learn local segmentation from: cut from conversations, simulated on the fly or recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
+
+from speakerdiar.annotation import Turn
+from speakerdiar.audio.loudness import levelled
+from speakerdiar.errors import ConfigError
+from speakerdiar.frames import FrameGrid, activity
+from speakerdiar.mixins.local_segmentation import LocalSegmentationMixin
+from speakerdiar.postprocessing.powerset import Powerset
+from speakerdiar.simulation.conversation import Conversation
+from speakerdiar.windows import WindowGrid
+
+LEVEL = -26.0
+"""dBFS of the loudest tenth of a conversation whose windows a network takes (`simulation.channel.levelled`)."""
+
+
+class Window(NamedTuple):
+    """A window to learn from; T frames of features, F frames that are scored.
+
+    Attributes:
+        inputs: what the network's `classify` takes, (T, bands), or samples (n,).
+        labels: which of the local speakers talks, uint8, (F, speakers).
+        teacher: log-probabilities of the classes by another network, (F, classes); NaN where it wasn't asked.
+    """
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    teacher: torch.Tensor
+
+
+@dataclass(frozen=True)
+class WindowCutter:
+    """Cuts conversations into windows with labels.
+
+    Attributes:
+        grid: windows and frames of the network that learns.
+        powerset: classes of the network; windows with more speakers are left out.
+        front: what is done to samples (1, n) before they are kept, e.g. `MelSegmenter.features`.
+        level_jitter: standard deviation of the level of windows around `LEVEL`, in dB.
+        teacher: a trained segmenter of the same window and powerset, whose scores are learnt, too; None for none.
+        teacher_share: share of windows that the teacher is asked about.
+    """
+
+    grid: WindowGrid
+    powerset: Powerset
+    front: Callable[[torch.Tensor], torch.Tensor]
+    level_jitter: float = 4.0
+    teacher: LocalSegmentationMixin | None = None
+    teacher_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        known = None if self.teacher is None else self.teacher.powerset
+        if self.teacher is not None and known != self.powerset:
+            raise ConfigError(f"A teacher of {known} for {self.powerset}: give one with the same classes.")
+        if self.teacher is not None and self.teacher.grid.window != self.grid.window:
+            raise ConfigError(
+                f"A teacher of windows of {self.teacher.grid.window} samples for {self.grid.window}: give one of the same."
+            )
+
+    def cut(self, conversation: Conversation, rng: np.random.Generator) -> Iterator[Window]:
+        """Yield the windows of a conversation, one behind the other from a random place on."""
+        level = LEVEL + rng.normal(0, self.level_jitter)
+        sound = levelled(conversation.samples, self.grid.rate, level)
+        spare = len(sound) - self.grid.window
+        first = int(rng.integers(min(spare, self.grid.window) + 1)) if spare > 0 else 0
+        while first + self.grid.window <= len(sound):
+            window = self.window(sound[first : first + self.grid.window], conversation, first, rng)
+            if window is not None:
+                yield window
+            first += self.grid.window
+
+    def window(
+        self, samples: NDArray[np.float32], conversation: Conversation, first: int, rng: np.random.Generator
+    ) -> Window | None:
+        """Return the window that begins at sample `first`; None where too many people talk in it."""
+        labels = self._labels(conversation, first)
+        if labels is None:
+            return None
+        with torch.inference_mode():
+            inputs = self.front(torch.from_numpy(np.ascontiguousarray(samples))[None])[0]
+        return Window(inputs.half(), torch.from_numpy(labels), self._taught(samples, rng))
+
+    def _labels(self, conversation: Conversation, first: int) -> NDArray[np.uint8] | None:
+        grid = self.grid
+        start = (first + grid.receptive / 2 - grid.frame_step / 2) / grid.rate
+        moved = [
+            Turn(max(0.0, turn.start - start), turn.end - start, turn.speaker)
+            for turn in conversation.turns
+            if turn.end > start
+        ]
+        names = sorted({turn.speaker for turn in conversation.turns})
+        active = activity(moved, names, FrameGrid(grid.frame_step / grid.rate), grid.frames)
+        talking = active[:, active.any(axis=0)]
+        if talking.shape[1] > self.powerset.speakers:
+            return None
+        labels = np.zeros((grid.frames, self.powerset.speakers), dtype=np.uint8)
+        labels[:, : talking.shape[1]] = talking
+        return labels
+
+    def _taught(self, samples: NDArray[np.float32], rng: np.random.Generator) -> torch.Tensor:
+        if self.teacher is None or rng.random() >= self.teacher_share:
+            return torch.full((self.grid.frames, self.powerset.classes), torch.nan, dtype=torch.half)
+        scores = self.teacher.score_windows(samples[None])[0]
+        theirs = self.teacher.grid
+        centres = self.grid.receptive / 2 + np.arange(self.grid.frames) * self.grid.frame_step
+        nearest = np.rint((centres - theirs.receptive / 2) / theirs.frame_step).astype(int)
+        return torch.from_numpy(scores[nearest.clip(0, theirs.frames - 1)]).half()
+
+
+class ShuffledWindows(IterableDataset[Window]):
+    """Windows of conversations without end, in random order, each several times.
+
+    Making a window takes longer than learning from it. So windows are kept, and for each new one some of those that are
+    kept come out; what learns varies them.
+
+    Args:
+        conversations: given the generator that all chance comes from, conversations without end.
+        cutter: makes windows of them.
+        generator: makes that generator, in the process that draws.
+        uses: how often each window comes, on average.
+        kept: windows to choose from, the latest ones; about 140 KB each.
+    """
+
+    def __init__(
+        self,
+        conversations: Callable[[np.random.Generator], Iterable[Conversation]],
+        cutter: WindowCutter,
+        generator: Callable[[], np.random.Generator],
+        uses: int = 4,
+        kept: int = 4096,
+    ) -> None:
+        self.conversations, self.cutter, self.generator = conversations, cutter, generator
+        self.uses, self.kept = uses, kept
+
+    def __iter__(self) -> Iterator[Window]:
+        rng = self.generator()
+        held: list[Window] = []
+        for made, window in enumerate(self._windows(rng)):
+            if made < self.kept:
+                held.append(window)
+            else:
+                held[made % self.kept] = window
+            for _ in range(self.uses):
+                yield held[int(rng.integers(len(held)))]
+
+    def _windows(self, rng: np.random.Generator) -> Iterator[Window]:
+        for conversation in self.conversations(rng):
+            yield from self.cutter.cut(conversation, rng)
