@@ -140,10 +140,7 @@ class SortformerDiarizer(torch.nn.Module, PretrainedMixin, SpkDiarizationMixin):
         return self.speakers
 
     def _features(self, samples: torch.Tensor) -> torch.Tensor:
-        if self.scale_peak and len(samples):
-            samples = samples * (1 / (samples.max() + PEAK_GUARD))
-        features: torch.Tensor = self.mel(samples)
-        return per_feature(features) if self.normalize else features
+        return session_features(self.mel, samples, normalize=self.normalize, scale_peak=self.scale_peak)
 
     def _saved_config(self) -> dict[str, Any]:
         return {
@@ -159,6 +156,21 @@ class SortformerDiarizer(torch.nn.Module, PretrainedMixin, SpkDiarizationMixin):
 
     def _card(self) -> ModelCard:
         return sortformer_card("Sortformer", self.speakers, self.licence, self.source)
+
+
+def session_features(mel: LogMel, samples: torch.Tensor, *, normalize: bool, scale_peak: bool) -> torch.Tensor:
+    """Return what the network hears of a whole recording, samples (n,): mel frames (T, n_mels).
+
+    Args:
+        mel: the front end.
+        samples: the recording.
+        normalize: bring each mel band to mean 0 and deviation 1 over the recording.
+        scale_peak: divide samples by the recording's maximum.
+    """
+    if scale_peak and len(samples):
+        samples = samples * (1 / (samples.max() + PEAK_GUARD))
+    features: torch.Tensor = mel(samples)
+    return per_feature(features) if normalize else features
 
 
 def sortformer_network(

@@ -132,7 +132,9 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreami
         self.licence, self.source = licence, source
         self.sample_rate = self.mel.sample_rate
         self.eval().requires_grad_(False)
-        self._cache_params(LATENCIES[self.DEFAULT_LATENCY])  # a scoring that can't be used is refused here
+        cache_params(
+            LATENCIES[self.DEFAULT_LATENCY], self.speakers, self.scoring
+        )  # a scoring that can't be used is refused here
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, *, precision: str = "fp32", compile: bool = False) -> Self:
@@ -155,31 +157,12 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreami
 
     def _stream_preset(self, latency: Any) -> SortformerLatency:
         preset: SortformerLatency = super()._stream_preset(latency)
-        self._cache_params(preset)  # a cache too small for the speakers is refused at the call
+        cache_params(preset, self.speakers, self.scoring)  # a cache too small for the speakers is refused at the call
         return preset
-
-    def _cache_params(self, preset: SortformerLatency) -> CacheParams:
-        silence = self.scoring.get("sil_frames_per_speaker", CacheParams.sil_frames_per_speaker)
-        least = self.speakers * (1 + silence) if is_count(silence, least=0) else 0
-        if preset.spkcache_len < least:
-            raise ConfigError(
-                f"spkcache_len={preset.spkcache_len}: {self.speakers} speakers, each with a frame and {silence} of "
-                f"silence, take {least} frames; give {least} or more."
-            )
-        return CacheParams(
-            num_speakers=self.speakers,
-            cache_len=preset.spkcache_len,
-            fifo_len=preset.fifo_len,
-            update_period=preset.spkcache_update_period,
-            chunk_len=preset.chunk_len,
-            left_context=preset.chunk_left_context,
-            right_context=preset.chunk_right_context,
-            **self.scoring,
-        )
 
     def _begin(self, preset: SortformerLatency, diarcfg: DiarizeConfig, most: int | None) -> _Stream:
         device, dtype = placed(self.network)
-        params = self._cache_params(preset)
+        params = cache_params(preset, self.speakers, self.scoring)
         cache = SpeakerCache.empty(params, self.network.shape.d_model, max_speakers=most, device=device, dtype=dtype)
         return _Stream(
             params,
@@ -245,3 +228,33 @@ class StreamingSortformerDiarizer(torch.nn.Module, PretrainedMixin, FrameStreami
 
     def _card(self) -> ModelCard:
         return sortformer_card("Streaming Sortformer", self.speakers, self.licence, self.source)
+
+
+def cache_params(preset: SortformerLatency, speakers: int, scoring: Mapping[str, Any]) -> CacheParams:
+    """Return the numbers that a network of so many speakers runs by.
+
+    Args:
+        preset: lengths.
+        speakers: channels of the network.
+        scoring: how the speaker cache chooses its frames, as `StreamingSortformerDiarizer` takes it.
+
+    Raises:
+        ConfigError: the speakers and their silence don't fit into the cache.
+    """
+    silence = scoring.get("sil_frames_per_speaker", CacheParams.sil_frames_per_speaker)
+    least = speakers * (1 + silence) if is_count(silence, least=0) else 0
+    if preset.spkcache_len < least:
+        raise ConfigError(
+            f"spkcache_len={preset.spkcache_len}: {speakers} speakers, each with a frame and {silence} of silence, "
+            f"take {least} frames; give {least} or more."
+        )
+    return CacheParams(
+        num_speakers=speakers,
+        cache_len=preset.spkcache_len,
+        fifo_len=preset.fifo_len,
+        update_period=preset.spkcache_update_period,
+        chunk_len=preset.chunk_len,
+        left_context=preset.chunk_left_context,
+        right_context=preset.chunk_right_context,
+        **scoring,
+    )
