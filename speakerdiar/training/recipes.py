@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch.utils.data import DataLoader
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
 
-from speakerdiar.training.config import TrainConfig
-from speakerdiar.training.learner import Learner
+    from speakerdiar.training.config import TrainConfig
+    from speakerdiar.training.learner import Learner
 
 RECIPES: Mapping[str, str] = {
     "segmentation": "speakerdiar.training.segmentation:SegmentationRecipe",
@@ -40,7 +41,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def training_data(self) -> DataLoader[Any]:
-        """Return batches without end."""
+        """Return batches without end, of a `DrawnExamples`, so that no process draws what another one draws."""
 
     @abstractmethod
     def validation_data(self) -> DataLoader[Any] | None:
@@ -48,4 +49,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def save(self, learner: Learner, folder: Path) -> Path:
-        """Write the trained model as a folder of our own format, which our loaders open, and return its path."""
+        """Write the trained model as a folder of our own format, which our loaders open, and return its path.
+
+        A folder that an earlier part of the training wrote there is replaced.
+        """
