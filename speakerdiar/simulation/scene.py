@@ -124,6 +124,11 @@ class Simulator:
         voices = {name: self._voice(name, rng) for name in self._people(count, rng)}
         return self.staged(voices, self._plan(count, rng), rng)
 
+    def stream(self, rng: np.random.Generator) -> Iterator[Conversation]:
+        """Yield conversations without end."""
+        while True:
+            yield self.draw(rng)
+
     def staged(
         self, voices: Mapping[str, Sequence[Clip]], plan: Sequence[PlannedTurn], rng: np.random.Generator
     ) -> Conversation:

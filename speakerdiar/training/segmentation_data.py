@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from speakerdiar.frames import FrameGrid, activity
 from speakerdiar.mixins.local_segmentation import LocalSegmentationMixin
 from speakerdiar.postprocessing.powerset import Powerset
 from speakerdiar.simulation.conversation import Conversation
+from speakerdiar.training.chance import DrawnExamples
 from speakerdiar.windows import WindowGrid
 
+Source: TypeAlias = Callable[[np.random.Generator], Iterator[Conversation]]
 LEVEL = -26.0
 """dBFS of the loudest tenth of a conversation whose windows a network takes (`simulation.channel.levelled`)."""
 
@@ -64,7 +66,7 @@ class WindowCutter:
             raise ConfigError(f"A teacher of {known} for {self.powerset}: give one with the same classes.")
         if self.teacher is not None and self.teacher.grid.window != self.grid.window:
             raise ConfigError(
-                f"A teacher of windows of {self.teacher.grid.window} samples for {self.grid.window}: give one of the same."
+                f"A teacher of windows of {self.teacher.grid.window} samples, not {self.grid.window}: give one of these."
             )
 
     def cut(self, conversation: Conversation, rng: np.random.Generator) -> Iterator[Window]:
@@ -88,7 +90,7 @@ class WindowCutter:
             return None
         with torch.inference_mode():
             inputs = self.front(torch.from_numpy(np.ascontiguousarray(samples))[None])[0]
-        return Window(inputs.half(), torch.from_numpy(labels), self._taught(samples, rng))
+        return Window(inputs, torch.from_numpy(labels), self._taught(samples, rng))
 
     def _labels(self, conversation: Conversation, first: int) -> NDArray[np.uint8] | None:
         grid = self.grid
@@ -117,33 +119,28 @@ class WindowCutter:
         return torch.from_numpy(scores[nearest.clip(0, theirs.frames - 1)]).half()
 
 
-class ShuffledWindows(IterableDataset[Window]):
+class ShuffledWindows(DrawnExamples[Window]):
     """Windows of conversations without end, in random order, each several times.
 
     Making a window takes longer than learning from it. So windows are kept, and for each new one some of those that are
     kept come out; what learns varies them.
 
     Args:
-        conversations: given the generator that all chance comes from, conversations without end.
+        sources: given the generator that all chance comes from, conversations without end; each source alike.
         cutter: makes windows of them.
-        generator: makes that generator, in the process that draws.
+        seed: where chance begins.
         uses: how often each window comes, on average.
         kept: windows to choose from, the latest ones; about 140 KB each.
     """
 
     def __init__(
-        self,
-        conversations: Callable[[np.random.Generator], Iterable[Conversation]],
-        cutter: WindowCutter,
-        generator: Callable[[], np.random.Generator],
-        uses: int = 4,
-        kept: int = 4096,
+        self, sources: Sequence[Source], cutter: WindowCutter, seed: int = 0, uses: int = 5, kept: int = 4096
     ) -> None:
-        self.conversations, self.cutter, self.generator = conversations, cutter, generator
-        self.uses, self.kept = uses, kept
+        super().__init__(seed)
+        self.sources, self.cutter, self.uses, self.kept = sources, cutter, uses, kept
 
-    def __iter__(self) -> Iterator[Window]:
-        rng = self.generator()
+    def stream(self, rng: np.random.Generator) -> Iterator[Window]:
+        """Yield windows."""
         held: list[Window] = []
         for made, window in enumerate(self._windows(rng)):
             if made < self.kept:
@@ -154,5 +151,22 @@ class ShuffledWindows(IterableDataset[Window]):
                 yield held[int(rng.integers(len(held)))]
 
     def _windows(self, rng: np.random.Generator) -> Iterator[Window]:
-        for conversation in self.conversations(rng):
-            yield from self.cutter.cut(conversation, rng)
+        streams = [source(rng) for source in self.sources]
+        while True:
+            yield from self.cutter.cut(next(streams[int(rng.integers(len(streams)))]), rng)
+
+
+class HeldOutWindows(IterableDataset[Window]):
+    """The windows of a validation, the same ones each time.
+
+    Args:
+        make: begins its conversations anew.
+        cutter: makes windows of them.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Conversation]], cutter: WindowCutter) -> None:
+        self.make, self.cutter = make, cutter
+
+    def __iter__(self) -> Iterator[Window]:
+        for number, conversation in enumerate(self.make()):
+            yield from self.cutter.cut(conversation, np.random.default_rng(number))
