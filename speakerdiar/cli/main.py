@@ -18,7 +18,9 @@ from speakerdiar.cli import (
     link,
     models,
     score,
+    simulate,
     stream,
+    train,
     tune,
     verify,
     voices,
@@ -48,6 +50,8 @@ app.command("list")(voices.list_voices)
 app.command("forget")(voices.forget)
 app.add_typer(voices.app, name="voiceprints")
 app.add_typer(models.app, name="models")
+app.command("simulate")(simulate.simulate)
+app.command("train", cls=train.TrainCommand)(train.train)
 app.command("convert")(convert.convert)
 app.command("info")(info.info)
 
