@@ -11,11 +11,13 @@ import torch
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.folder import ModelCard, write_folder
 from speakerdiar.errors import ModelError
+from speakerdiar.models.embedders.scoring import SCORING
 from speakerdiar.models.opening_parts import OWN, open_part, read_part, weights_file
+from speakerdiar.models.segmenters.mel import MelLocalSegmenter
 from speakerdiar.models.segmenters.pyannet import PyannetSegmenter
 
-SETTINGS = ("hyper_parameters", "frontend", "frontend_conf")
-"""What of another toolkit's config an embedder is made of, beside its weights."""
+SETTINGS = ("hyper_parameters", "frontend", "frontend_conf", SCORING)
+"""What of a config an embedder is made of, beside its weights."""
 
 
 def save_part(place: Path, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -44,14 +46,14 @@ def save_part(place: Path, folder: str | os.PathLike[str], *, overwrite: bool = 
 
 
 def _saved(part: Any, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    if isinstance(part, PyannetSegmenter):
+    if isinstance(part, PyannetSegmenter | MelLocalSegmenter):
         return part.config(), part.state_dict()
     settings = {name: checkpoint.config[name] for name in SETTINGS if checkpoint.config.get(name)}
     return settings, checkpoint.weights
 
 
 def _card(part: Any, file: Path) -> ModelCard:
-    if isinstance(part, PyannetSegmenter):
+    if isinstance(part, PyannetSegmenter | MelLocalSegmenter):
         kind, what = "segmenter", "Says who of a few local speakers talks when, in windows of 16 kHz mono audio."
         use = 'load_model("path/to/this/folder", embedder=...)'
     else:

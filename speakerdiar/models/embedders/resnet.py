@@ -16,6 +16,7 @@ from speakerdiar.checkpoints.installed import load_weights
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.neural import inference_state
 from speakerdiar.models.embedders.mask_runs import MaskRuns, tiles
+from speakerdiar.models.embedders.scoring import Scoring
 from speakerdiar.models.embedders.utterance import SECONDS_AT_ONCE, SECONDS_AT_ONCE_ON_GPU, UtteranceEmbedder
 from speakerdiar.models.pretrained import precision_of
 from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
@@ -59,9 +60,26 @@ def resnet_of(weights: Mapping[str, torch.Tensor], file: Path, dtype: torch.dtyp
     Raises:
         WeightsError: names all weights that are missing, unknown, or of another shape.
     """
+    return trained_resnet(weights, file).folded(dtype)
+
+
+def trained_resnet(weights: Mapping[str, torch.Tensor], file: Path) -> SpeakerResNet:
+    """Make the network of trained weights, as `resnet_of` does, that can go on learning."""
     network = SpeakerResNet(ResNetShape.of(weights, file))
     load_weights(network, dict(weights), file)
-    return network.folded(dtype)
+    return network
+
+
+def network_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """Return the weights of the network alone, of what WeSpeaker or pyannote.audio saved."""
+    named = {name.removeprefix("resnet."): value for name, value in checkpoint.weights.items()}
+    return {name: value for name, value in named.items() if not name.startswith("projection.")}
+
+
+def hyper_parameters(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """Return what pyannote.audio's checkpoints and our folders say of the filter bank, by pyannote's names."""
+    given: Mapping[str, Any] = checkpoint.config.get("hyper_parameters") or {}
+    return given
 
 
 class WespeakerEmbedder(UtteranceEmbedder):
@@ -77,10 +95,21 @@ class WespeakerEmbedder(UtteranceEmbedder):
         network: with its weights.
         options: of the filter bank.
         span: seconds around each frame over which features are centred; None for the whole of what is embedded.
+        scoring: how vectors are compared, where it is known.
     """
 
-    def __init__(self, network: SpeakerResNet, options: FbankOptions, span: float | None = None) -> None:
+    def __init__(
+        self,
+        network: SpeakerResNet,
+        options: FbankOptions,
+        span: float | None = None,
+        scoring: Scoring | None = None,
+    ) -> None:
         super().__init__(CentredFbank(options, span), network, network.shape.dimension)
+        self.scoring = scoring or Scoring()
+        self.voice_threshold = self.scoring.voice_threshold
+        self.slot_threshold = self.scoring.slot_threshold
+        self.linking_threshold = self.scoring.linking_threshold
 
     frontend: CentredFbank
     network: SpeakerResNet
@@ -99,11 +128,15 @@ class WespeakerEmbedder(UtteranceEmbedder):
             ConfigError: no such precision.
         """
         dtype = precision_of(precision)
-        named = {name.removeprefix("resnet."): value for name, value in checkpoint.weights.items()}
-        weights = {name: value for name, value in named.items() if not name.startswith("projection.")}
-        network = resnet_of(weights, checkpoint.path, dtype)
-        given = checkpoint.config.get("hyper_parameters") or {}
-        return cls(network, _options(given, network.shape.mel_bins, checkpoint.path), _span(given, checkpoint.path))
+        file, given = checkpoint.path, hyper_parameters(checkpoint)
+        network = resnet_of(network_weights(checkpoint), file, dtype)
+        scoring = Scoring.of(checkpoint.config, network.shape.dimension, file)
+        return cls(network, filter_bank(given, network.shape.mel_bins, file), centring_span(given, file), scoring)
+
+    @property
+    def centre(self) -> NDArray[np.float32] | None:
+        """Mean of vectors over many people; None where it isn't known."""
+        return self.scoring.centre
 
     @property
     def min_seconds(self) -> float:
@@ -300,8 +333,12 @@ def _cut(samples: NDArray[np.float32], start: int, length: int) -> NDArray[np.fl
     return np.pad(part, (0, length - len(part)))
 
 
-def _options(given: Mapping[str, Any], mel_bins: int, file: Path) -> FbankOptions:
-    """Read the filter bank off pyannote's hyper-parameters."""
+def filter_bank(given: Mapping[str, Any], mel_bins: int, file: Path) -> FbankOptions:
+    """Read the filter bank off pyannote's hyper-parameters.
+
+    Raises:
+        WeightsError: one that isn't known, or that asks for what isn't there.
+    """
     unknown = [name for name in given if name not in HYPER_PARAMETERS and name not in FIXED and name != SPAN]
     if unknown:
         raise WeightsError(f"{file} has hyper-parameters that no WeSpeaker ResNet has: {', '.join(unknown)}.")
@@ -317,7 +354,12 @@ def _options(given: Mapping[str, Any], mel_bins: int, file: Path) -> FbankOption
         raise WeightsError(f"{file} asks for a filter bank that can't be had: {error}") from error
 
 
-def _span(given: Mapping[str, Any], file: Path) -> float | None:
+def centring_span(given: Mapping[str, Any], file: Path) -> float | None:
+    """Read off pyannote's hyper-parameters over how many seconds features are centred; None for all.
+
+    Raises:
+        WeightsError: something else.
+    """
     span = given.get(SPAN)
     if span is not None and not (isinstance(span, int | float) and 0.1 <= span < 1e6):
         raise WeightsError(f"{file} asks for {SPAN}={span!r}: only seconds, 0.1 or more, or None can be had.")
