@@ -47,7 +47,7 @@ class InternalDiarizeConfig:
     touched: Any = None
     """What `_diarize_on_begin` changed of the model's modes, for `_diarize_on_end` to put back."""
     heard: Any = None
-    """Called with (outputs, unique ids, the call's config) of each batch, before anything is decided on it."""
+    """Called with (outputs of the forward, unique ids, the call's config) of each batch, before decisions."""
 
 
 @dataclass

@@ -259,10 +259,9 @@ class SpkDiarizationMixin(TunableMixin, ABC):
                 batch = to_device(raw_batch, internal.device or device_of(self))
                 with inference_state(self):
                     outputs = self._diarize_forward(batch)
-                outputs = plain_tensors(outputs)
                 if internal.heard is not None:
                     internal.heard(outputs, uniq_ids, diarcfg)
-                processed = self._diarize_output_processing(outputs, uniq_ids, diarcfg)
+                processed = self._diarize_output_processing(plain_tensors(outputs), uniq_ids, diarcfg)
                 _check_pairing(processed, uniq_ids, raw_batch, self)
                 if internal.naming is not None:
                     processed = _named(processed, uniq_ids, internal)

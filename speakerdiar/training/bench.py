@@ -17,6 +17,7 @@ from speakerdiar.metrics.der import der_of
 from speakerdiar.metrics.detection import DetectionComponents
 from speakerdiar.metrics.speakers import speakers_of
 from speakerdiar.mixins import SpkDiarizationMixin
+from speakerdiar.mixins.neural import plain_tensors
 from speakerdiar.training.dev_set import KnownRecording
 from speakerdiar.training.search import Values
 
@@ -29,7 +30,7 @@ class _Heard:
 
     Attributes:
         known: the recording, and who speaks in it.
-        outputs: of the forward.
+        outputs: of the forward, as they came: each decision gets tensors of its own, which it may change.
         uniq_ids: of the batch, which is this recording.
         diarcfg: the options and the memory of the call.
     """
@@ -151,7 +152,7 @@ def total(scores: Iterable[FileScore]) -> FileScore:
 def _decided(process: Callable[..., Any], heard: _Heard, options: Mapping[str, Any]) -> Diarization:
     config = _with_options(copy.copy(heard.diarcfg), options)
     config.include_tensor_outputs = False
-    results = process(heard.outputs, heard.uniq_ids, config)
+    results = process(plain_tensors(heard.outputs), heard.uniq_ids, config)
     if not (isinstance(results, list) and len(results) == 1 and isinstance(results[0], Diarization)):
         raise ConfigError(
             f"{heard.known.recording.id}: {results!r:.60} came of it: only models whose calls give one "

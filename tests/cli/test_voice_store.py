@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from fakes import ToneDiarizer
 
 from speakerdiar.cli.voice_store import Names
@@ -20,9 +21,10 @@ class SearchingDiarizer(ToneDiarizer):
     DIARIZE_CONFIG = SearchConfig
 
 
-def test_a_model_that_searches_for_profiles_gets_them_by_name() -> None:
+@pytest.mark.parametrize("cls", [DiarizeConfig, SearchConfig], ids=["plain options", "its own, from a file"])
+def test_a_model_that_searches_for_profiles_gets_them_by_name(cls: type[DiarizeConfig]) -> None:
     names = Names.of(False, None, ["Ana=one.wav", "Ben=ben=2.wav", "Ana=two.wav"], None)
-    given = DiarizeConfig(num_speakers=2, postprocessing_params={"onset": 0.4})
+    given = cls(num_speakers=2, postprocessing_params={"onset": 0.4})
     config = names.put_into(given, SearchingDiarizer(), None)
     assert isinstance(config, SearchConfig)
     assert config.profiles == {"Ana": ["one.wav", "two.wav"], "Ben": ["ben=2.wav"]}

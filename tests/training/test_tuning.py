@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,15 @@ def test_pads_that_the_annotators_left_are_found_and_the_network_runs_once_a_rec
     assert rate(model, recordings, tuned.settings) == after.rate
 
 
+class TouchingTones(ToneDiarizer):
+    """Changes its outputs in place, as models may."""
+
+    def _diarize_output_processing(
+        self, outputs: torch.Tensor, uniq_ids: list[str], diarcfg: DiarizeConfig
+    ) -> list[Diarization]:
+        return super()._diarize_output_processing(outputs.mul_(0.9), uniq_ids, diarcfg)
+
+
 def clustering() -> ClusteringDiarizer:
     return ClusteringDiarizer("energy", FakeEmbedder(), "ahc").with_thresholds({"clusterer.threshold": 1.15})
 
@@ -103,6 +113,7 @@ def known_voices() -> SpkDiarizationMixin:
 
 MODELS: dict[str, Callable[[], SpkDiarizationMixin]] = {
     "scores": ToneDiarizer,
+    "scores changed in place": TouchingTones,
     "clustering": clustering,
     "pipeline": pipeline,
     "offline network": tiny_offline,
@@ -183,6 +194,16 @@ def test_a_gain_on_few_recordings_is_doubted() -> None:
     assert doubts(nothing) == ["Nothing beat the present values in 1 trials."]
     steady = tune(ToneDiarizer(), dev_set(wider=0.15), trials=15)
     assert not any("may be chance" in doubt for doubt in doubts(steady))
+
+
+def test_values_that_make_others_worse_are_doubted() -> None:
+    tuned = tune(ToneDiarizer(), dev_set(wider=0.15), trials=15, hold_out=0.34)
+    assert tuned.held_out is not None
+    worse = replace(tuned, held_out=Comparison(tuned.held_out.after, tuned.held_out.before))
+    assert doubts(tuned) == []
+    assert doubts(worse) == [
+        f"On the recordings held out, the error rate rises by {100 * tuned.held_out.gain:.2f} points."
+    ]
 
 
 def test_the_interval_holds_the_gain_and_is_a_point_where_all_gain_alike() -> None:
