@@ -32,6 +32,7 @@ _TITANET, _MARBLENET = f"{_EMBEDDERS}.titanet:TitaNetEmbedder", f"{_SEGMENTERS}.
 
 OWN: Mapping[str, str] = {
     "pyannet": _PYANNET,
+    "mel-segmenter": f"{_SEGMENTERS}.mel:MelLocalSegmenter",
     "wespeaker-resnet": _RESNET,
     "campplus": _CAMPPLUS,
     "sond-speaker": _SOND,

@@ -53,6 +53,7 @@ class SegmentationOptions:
         at_once: how many of these may talk at once.
         scene: what simulated conversations are like: a name in SCENES, or a YAML file.
         people: how many talk in a conversation, least and most.
+        speech: what finds speech in clips, a name in SEGMENTERS.
         conversation_seconds: length of a conversation, from which windows are cut.
         level_jitter: standard deviation of the level of windows, in dB.
         uses: how often each window is learnt from, on average.
@@ -74,6 +75,7 @@ class SegmentationOptions:
     at_once: int = 2
     scene: str = "varied"
     people: list[int] = field(default_factory=lambda: [1, 4])
+    speech: str = "silero"
     conversation_seconds: float = 30.0
     level_jitter: float = 4.0
     uses: int = 5
@@ -261,7 +263,7 @@ class SegmentationRecipe(Recipe):
         data = self.config.data
         if not data.clips:
             return ClipPool({}, {}), None
-        pool = read_clips(data.clips, RATE, speech=spoken_parts())
+        pool = read_clips(data.clips, RATE, speech=spoken_parts(self.options.speech))
         return pool.split(data.held_out) if data.held_out else (pool, None)
 
     @cached_property

@@ -19,7 +19,11 @@ SPOKEN = PostProcessingParams(
 
 
 def spoken_parts(segmenter: str = "silero") -> Callable[[NDArray[np.float32]], list[Segment]]:
-    """Return a function from the samples (n,) of a clip at 16 kHz to stretches of speech."""
+    """Return a function from the samples (n,) of a clip at 16 kHz to stretches of speech.
+
+    Args:
+        segmenter: a name in SEGMENTERS, or weights.
+    """
     detector = make_segmenter(segmenter)
 
     def spoken(samples: NDArray[np.float32]) -> list[Segment]:

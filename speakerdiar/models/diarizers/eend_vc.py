@@ -219,7 +219,8 @@ class _Local:
     """What has been heard of one recording so far."""
 
     def __init__(self, model: EendVcDiarizer, job: Job) -> None:
-        self.job, self.grid, self.speakers, self.level = job, model.grid, model.segmenter.speakers, model.segmenter.level
+        self.job, self.grid = job, model.grid
+        self.speakers, self.level = model.segmenter.speakers, model.segmenter.level
         self.store = SlotStore(self.speakers, model.embedder.dimension)
         self.bits: list[NDArray[np.uint8]] = []
         self.certainty: list[NDArray[np.uint8]] = []
