@@ -66,7 +66,7 @@ class WindowCutter:
             raise ConfigError(f"A teacher of {known} for {self.powerset}: give one with the same classes.")
         if self.teacher is not None and self.teacher.grid.window != self.grid.window:
             raise ConfigError(
-                f"A teacher of windows of {self.teacher.grid.window} samples, not {self.grid.window}: give one of these."
+                f"A teacher of windows of {self.teacher.grid.window} samples, not {self.grid.window}: give another."
             )
 
     def cut(self, conversation: Conversation, rng: np.random.Generator) -> Iterator[Window]:
