@@ -28,26 +28,29 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from speakerdiar.annotation import Diarization, Turn
 from speakerdiar.audio import load
-from speakerdiar.frames import FrameGrid, segments_of
-from speakerdiar.metrics import DiarizationErrorRate, det_curve
+from speakerdiar.metrics import DiarizationErrorRate
 from speakerdiar.mixins.neural import inference_state
 from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
 from speakerdiar.nn.preact_resnet import REDUCTION
 from speakerdiar.nn.sond import SondNetwork, SondSpeakerNetwork
 from speakerdiar.nn.sond_loss import SondObjective
 from speakerdiar.nn.sond_shape import SondShape, SondSpeakerShape
-from speakerdiar.training.schedules import Schedule
+from speakerdiar.training.config import OptimConfig
 from speakerdiar.training.simulated_conversations import ConversationRecipe, Example, SimulatedConversations
-from speakerdiar.training.sond import SondTraining
-from speakerdiar.training.sond_speakers import SondSpeakerTraining, VoiceCrops, profile_vectors, start_encoder
+from speakerdiar.training.sond import SondLearner, as_turns, named_error
+from speakerdiar.training.sond_speakers import (
+    SondSpeakerLearner,
+    VoiceCrops,
+    equal_error,
+    profile_vectors,
+    start_encoder,
+)
 
 RATE = 16000
 PIECE_SECONDS = 4.0
 LEAST_SECONDS = 1.0
 EVERY = 6
-GRID = FrameGrid(0.01)
 SHAPE = SondShape(
     filters=(8, 16, 32, 64),
     blocks=(1, 1, 1, 1),
@@ -101,14 +104,14 @@ def main() -> None:
 
     speakers = trained_speakers(known, fbank, arguments)
     profiles = profile_vectors(speakers, fbank, {name: person.enrolment for name, person in people.items()})
-    print(f"equal error rate of clips of {PIECE_SECONDS:g} s: {100 * equal_error(held_out, profiles):.1f} % held out\n")
+    print(f"equal error rate of clips of {PIECE_SECONDS:g} s: {100 * pair_error(held_out, profiles):.1f} % held out\n")
 
     heard = conversations(known, profiles, fbank, seed=arguments.seed)
     unheard = conversations(held_out, profiles, fbank, seed=arguments.seed + 1)
     judged = list(islice(unheard, arguments.conversations))
     network = SondNetwork(SHAPE)
     start_encoder(network, speakers)
-    module = SondTraining(network, Schedule(steps=arguments.steps, rate=3e-3), OBJECTIVE)
+    module = SondLearner(network, OptimConfig(rate=3e-3, warmup=0.2), arguments.steps, OBJECTIVE)
     table = {"before training": spoken(module, judged)}
     fit(module, heard, arguments.steps, arguments.batch)
     table["trained"] = found = spoken(module, judged)
@@ -148,7 +151,8 @@ def trained_speakers(known: dict[str, Person], fbank: KaldiFbank, arguments: Any
         for person in known.values()
     ]
     network = SondSpeakerNetwork(SondSpeakerShape(SHAPE.trunk, SHAPE.dimension, SHAPE.last, len(known)))
-    module = SondSpeakerTraining(network, len(known), Schedule(steps=arguments.speaker_steps, rate=5e-3))
+    optim = OptimConfig(rate=5e-3, warmup=0.2)
+    module = SondSpeakerLearner(network, optim, arguments.speaker_steps, len(known))
     fit(module, VoiceCrops(features, seed=arguments.seed), arguments.speaker_steps, batch=32)
     return network
 
@@ -180,21 +184,28 @@ def fit(module: pl.LightningModule, data: Any, steps: int, batch: int) -> None:
     """Train for so many steps."""
     quiet: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False}
     trainer = pl.Trainer(
-        accelerator="cpu", max_steps=steps, logger=False, enable_checkpointing=False, callbacks=[Progress()], **quiet
+        accelerator="cpu",
+        max_steps=steps,
+        max_epochs=-1,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=[Progress()],
+        **quiet,
     )
-    trainer.fit(module, DataLoader(data, batch_size=batch))
+    loader = DataLoader(data, batch_size=batch)
+    trainer.fit(module, loader, loader)
 
 
-def equal_error(people: dict[str, Person], profiles: dict[str, Samples]) -> float:
+def pair_error(people: dict[str, Person], profiles: dict[str, Samples]) -> float:
     """Return the equal error rate of pairs of clips of some people."""
     vectors = np.concatenate([profiles[name] for name in people])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     owner = np.repeat(np.arange(len(people)), [len(profiles[name]) for name in people])
-    one, other = np.triu_indices(len(owner), 1)
-    return float(det_curve((vectors @ vectors.T)[one, other], owner[one] == owner[other]).eer)
+    return equal_error(vectors, owner)
 
 
-def spoken(module: SondTraining, judged: Sequence[Example]) -> list[NDArray[np.bool_]]:
+def spoken(module: SondLearner, judged: Sequence[Example]) -> list[NDArray[np.bool_]]:
     """Return whom SOND hears, (T, S), in each conversation."""
     return [module.spoken(Example(*(part[None] for part in example)))[0].numpy() for example in judged]
 
@@ -240,27 +251,11 @@ def report(table: dict[str, list[NDArray[np.bool_]]], judged: Sequence[Example])
     for name, found in table.items():
         rate = DiarizationErrorRate()
         for index, (right, active) in enumerate(zip(truth, found, strict=True)):
-            rate.add(turns(right, index), turns(active, index))
+            rate.add(as_turns(right, index), as_turns(active, index))
         heard = np.concatenate(found)
         alone = spoken.sum(axis=1) == 1
         accuracy = (heard == spoken)[alone].all(axis=1).mean()
         print(f"{name:32} {named_error(spoken, heard):7.3f} {rate.total.rate:7.3f} {100 * accuracy:8.1f} %")
-
-
-def named_error(truth: NDArray[np.bool_], heard: NDArray[np.bool_]) -> float:
-    """Return missed, false and confused time over the time of all speakers, with names as they are."""
-    wrong = np.maximum(truth.sum(axis=1), heard.sum(axis=1)) - (truth & heard).sum(axis=1)
-    return float(wrong.sum() / truth.sum())
-
-
-def turns(active: NDArray[np.bool_], index: int) -> Diarization:
-    """Return who is active in which frame as turns."""
-    found = [
-        Turn(part.start, part.end, f"slot{slot}")
-        for slot, column in enumerate(active.T)
-        for part in segments_of(column, GRID)
-    ]
-    return Diarization(f"{index}", GRID.time(len(active)), tuple(found))
 
 
 if __name__ == "__main__":

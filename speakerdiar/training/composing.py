@@ -22,9 +22,8 @@ from speakerdiar.config import is_count, require
 from speakerdiar.errors import ConfigError, UnknownOptionError, closest
 from speakerdiar.formats import files
 from speakerdiar.training.config import TrainConfig
-from speakerdiar.training.recipes import RECIPES, Recipe
+from speakerdiar.training.recipes import CONF, RECIPES, Recipe
 
-CONF = Path(__file__).parent / "conf"
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from speakerdiar.training.config import TrainConfig
     from speakerdiar.training.learner import Learner
 
+CONF = Path(__file__).parent / "conf"
+"""Folder of `train.yaml` and of the recipes' values."""
 RECIPES: Mapping[str, str] = {
     "segmentation": "speakerdiar.training.segmentation:SegmentationRecipe",
     "embedding": "speakerdiar.training.embedding:EmbeddingRecipe",

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset, get_worker_info
 
 from speakerdiar.errors import ConfigError, InputError
 from speakerdiar.frames import FrameGrid, activity
 from speakerdiar.nn.kaldi_fbank import KaldiFbank
 from speakerdiar.simulation import Acoustics, Clip, TurnTaking, simulate
+from speakerdiar.training.chance import DrawnExamples
 
 Range = tuple[int, int]
 
@@ -71,8 +71,8 @@ class ConversationRecipe:
             raise ConfigError(f"seconds={self.seconds!r}: give a length above 0 s.")
 
 
-class SimulatedConversations(IterableDataset[Example]):
-    """Conversations without end; the seed and the number of the loader's worker decide about all of them.
+class SimulatedConversations(DrawnExamples[Example]):
+    """Conversations without end.
 
     Args:
         voices: clips of each person, at the filter bank's rate.
@@ -95,18 +95,18 @@ class SimulatedConversations(IterableDataset[Example]):
         seed: int = 0,
         noises: Sequence[NDArray[np.float32]] = (),
     ) -> None:
+        super().__init__(seed)
         without = sorted(set(voices) - set(profiles))
         if without:
             raise InputError(f"{', '.join(without)}: give profiles for everyone who has a voice.")
         if len(voices) < recipe.speakers[1]:
             raise InputError(f"{len(voices)} voices for up to {recipe.speakers[1]} speakers: give more voices.")
         self.voices, self.profiles, self.fbank = voices, profiles, fbank
-        self.recipe, self.seed, self.noises = recipe, seed, noises
+        self.recipe, self.noises = recipe, noises
         self._names = sorted(voices)
 
-    def __iter__(self) -> Iterator[Example]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([self.seed, 0 if worker is None else worker.id])
+    def stream(self, rng: np.random.Generator) -> Iterator[Example]:
+        """Yield conversations."""
         while True:
             yield self.example(rng)
 

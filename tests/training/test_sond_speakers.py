@@ -13,7 +13,8 @@ from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
 from speakerdiar.nn.preact_resnet import TrunkShape
 from speakerdiar.nn.sond import SondSpeakerNetwork
 from speakerdiar.nn.sond_shape import SondSpeakerShape
-from speakerdiar.training.sond_speakers import SondSpeakerTraining, VoiceCrops, profile_vectors
+from speakerdiar.training.config import OptimConfig
+from speakerdiar.training.sond_speakers import SondSpeakerLearner, VoiceCrops, equal_error, profile_vectors
 
 TRUNK = TrunkShape((4, 4, 8, 8), (1, 1, 1, 1), 24, 8)
 
@@ -59,7 +60,18 @@ def test_too_little_speech() -> None:
 
 def test_one_person_cannot_be_told_apart() -> None:
     with pytest.raises(ConfigError, match="people=1"):
-        SondSpeakerTraining(network(), 1)
+        SondSpeakerLearner(network(), OptimConfig(), 10, 1)
+
+
+def test_a_validation_is_the_equal_error_rate_of_pairs() -> None:
+    learner = SondSpeakerLearner(network(), OptimConfig(), 10, 3)
+    features, owners = torch.randn(6, 40, 24), torch.tensor([0, 0, 1, 1, 2, 2])
+    vectors, found = learner.observed((features, owners))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert found.tolist() == owners.tolist()
+    apart = np.eye(3, dtype=np.float32).repeat(2, axis=0)
+    assert learner.judged([(apart[:4], found[:4]), (apart[4:], found[4:])]) == {"eer": 0.0}
+    assert equal_error(apart, np.array([0, 1, 2, 0, 1, 2])) > 0.2
 
 
 def test_profiles_are_those_of_clips() -> None:

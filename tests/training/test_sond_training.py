@@ -16,10 +16,10 @@ from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
 from speakerdiar.nn.sond import SondNetwork, SondSpeakerNetwork
 from speakerdiar.nn.sond_loss import SondObjective
 from speakerdiar.nn.sond_shape import SondShape, SondSpeakerShape
-from speakerdiar.training.schedules import Schedule
+from speakerdiar.training.config import OptimConfig
 from speakerdiar.training.simulated_conversations import ConversationRecipe, Example, SimulatedConversations
-from speakerdiar.training.sond import SondTraining
-from speakerdiar.training.sond_speakers import SondSpeakerTraining, VoiceCrops, profile_vectors, start_encoder
+from speakerdiar.training.sond import SondLearner, as_turns, named_error
+from speakerdiar.training.sond_speakers import SondSpeakerLearner, VoiceCrops, profile_vectors, start_encoder
 
 # Lightning's own: the small loaders of these tests need no workers, and torch renames what Lightning calls.
 pytestmark = [
@@ -52,6 +52,7 @@ SHAPE = SondShape(
     fsmn_kernel=5,
 )
 RECIPE = ConversationRecipe(seconds=2.4, speakers=(1, 2), absent=(0, 1), slots=3)
+OPTIM = OptimConfig(rate=1e-2, warmup=0.2)
 OBJECTIVE = SondObjective(smoothing=0.0, distance=0.0, scores=0.1)
 
 
@@ -79,13 +80,16 @@ def fit(module: pl.LightningModule, data: IterableDataset[object], steps: int, b
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=steps,
+        max_epochs=-1,
+        limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[losses],
     )
-    trainer.fit(module, DataLoader(data, batch_size=batch))
+    loader = DataLoader(data, batch_size=batch)
+    trainer.fit(module, loader, loader)
     return losses.all
 
 
@@ -105,13 +109,13 @@ def trained_speakers() -> tuple[SondSpeakerNetwork, list[float]]:
     known = sorted(voices())[HELD_OUT:]
     features = [torch.cat([FBANK(torch.from_numpy(clip)) for clip in voices()[name]]) for name in known]
     network = speaker_network()
-    module = SondSpeakerTraining(network, len(features), Schedule(steps=60, rate=1e-2))
+    module = SondSpeakerLearner(network, OPTIM, 60, len(features))
     return network, fit(module, VoiceCrops(features, frames=40), 60, 16)
 
 
 def learner(
     steps: int, speakers: SondSpeakerNetwork, frozen_encoder: bool = True
-) -> tuple[SondTraining, SimulatedConversations, list[Example]]:
+) -> tuple[SondLearner, SimulatedConversations, list[Example]]:
     """Return a module, conversations to learn from, and some of people who aren't among those."""
     profiles = profile_vectors(speakers, FBANK, {name: clips[:2] for name, clips in voices().items()})
     talk = {name: clips[2:] for name, clips in voices().items()}
@@ -122,11 +126,11 @@ def learner(
     torch.manual_seed(0)
     network = SondNetwork(SHAPE)
     start_encoder(network, speakers)
-    module = SondTraining(network, Schedule(steps=steps, rate=1e-2), OBJECTIVE, frozen_encoder)
+    module = SondLearner(network, OPTIM, steps, OBJECTIVE, frozen_encoder)
     return module, SimulatedConversations(known, profiles, FBANK, RECIPE), judged
 
 
-def accuracy(module: SondTraining, judged: list[Example]) -> float:
+def accuracy(module: SondLearner, judged: list[Example]) -> float:
     """Return the share of frames with one speaker in which that one alone is heard."""
     batch = Example(*(torch.stack(parts) for parts in zip(*judged, strict=True)))
     heard, truth = module.spoken(batch), batch.labels > 0
@@ -203,3 +207,34 @@ def test_sond_begins_with_the_speaker_network() -> None:
     features = torch.randn(1, 8, SHAPE.mel_bins)
     lengths = torch.tensor([8])
     torch.testing.assert_close(network.frames(features, lengths)[:, 0], speakers(features, lengths))
+
+
+def test_a_validation_pairs_speakers_and_knows_their_names() -> None:
+    module, _, judged = learner(3, speaker_network())
+    truth = judged[0].labels.numpy() > 0
+    right = module.judged([[(truth, truth)], [(truth, truth)]])
+    assert right == {"der": 0.0, "named": 0.0}
+    renamed = module.judged([[(truth, np.roll(truth, 1, axis=1))]])
+    assert renamed["der"] == 0.0
+    assert renamed["named"] > 0.5
+    silent = module.judged([[(truth, np.zeros_like(truth))]])
+    assert silent == {"der": pytest.approx(1.0), "named": 1.0}
+    observed = module.observed(Example(*(torch.stack(parts) for parts in zip(*judged[:3], strict=True))))
+    assert [(one.shape, other.shape) for one, other in observed] == [(truth.shape, truth.shape)] * 3
+    assert {turn.speaker for turn in as_turns(truth, 0)} == {
+        f"slot{slot}" for slot in np.flatnonzero(truth.any(axis=0))
+    }
+    assert named_error(truth, truth) == 0
+
+
+def test_all_free_weights_take_part_in_the_loss() -> None:
+    """Training on several devices waits for the gradients of all of them."""
+    module, data, _ = learner(3, speaker_network(), frozen_encoder=False)
+    batch = Example(*(torch.stack(parts) for parts in zip(*islice(data, 4), strict=True)))
+    speakers = SondSpeakerLearner(speaker_network(), OPTIM, 3, 2)
+    for one, losses in (
+        (module, module.losses(batch)),
+        (speakers, speakers.losses((batch.features, torch.arange(4) % 2))),
+    ):
+        torch.autograd.backward(losses["loss"])
+        assert [name for name, weight in one.named_parameters() if weight.requires_grad and weight.grad is None] == []
