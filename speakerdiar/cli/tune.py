@@ -39,6 +39,9 @@ def tune(
     hold_out: Annotated[
         float, typer.Option(help="Share of the recordings kept out, to see what the values are worth on others.")
     ] = 0.0,
+    folds: Annotated[
+        int, typer.Option(help="The same with all of them: tune so many times more, each time without another part.")
+    ] = 0,
     collar: Annotated[float, typer.Option(help="Seconds not scored on either side of each reference border.")] = 0.0,
     skip_overlap: Annotated[bool, typer.Option("--skip-overlap", help="Score only where one speaker talks.")] = False,
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
@@ -72,6 +75,7 @@ def tune(
                 seed=seed,
                 rules=rules,
                 hold_out=hold_out,
+                folds=folds,
                 only=only or (),
                 config=loaded.DIARIZE_CONFIG(**settings.diarize),
                 settings=settings,

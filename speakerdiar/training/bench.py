@@ -75,6 +75,12 @@ class Bench:
         """Return the thresholds as they are: of the calls, and of the model's parts."""
         return {**{name: _option(self.config, name) for name in self.model.TUNABLE}, **self.model.part_thresholds()}
 
+    def part(self, places: Sequence[int]) -> Bench:
+        """Return a bench of some of the recordings, with what was heard of them so far."""
+        other = Bench(self.model, [self.known[place] for place in places], self.config, self.rules, self._progress)
+        other._heard = {key: [heard[place] for place in places] for key, heard in self._heard.items()}
+        return other
+
     def scores(self, values: Mapping[str, Any]) -> tuple[FileScore, ...]:
         """Return the scores of the recordings under these thresholds; those that aren't named are as they are."""
         model = self._model(values)

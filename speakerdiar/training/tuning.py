@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from speakerdiar.config import DiarizeConfig, require
+from speakerdiar.config import DiarizeConfig, is_count, require
 from speakerdiar.errors import ConfigError, UnknownOptionError
 from speakerdiar.metrics import FileScore, Rules
 from speakerdiar.mixins import SpkDiarizationMixin
@@ -39,8 +39,11 @@ class Comparison:
         after: the same under those that were found.
     """
 
-    before: tuple[FileScore, ...]
-    after: tuple[FileScore, ...]
+    before: tuple[FileScore, ...] = ()
+    after: tuple[FileScore, ...] = ()
+
+    def __add__(self, other: Comparison) -> Comparison:
+        return Comparison(self.before + other.before, self.after + other.after)
 
     @property
     def gain(self) -> float:
@@ -66,7 +69,7 @@ class Tuned:
         present: their values before.
         values: the best ones; `present` where nothing beat them.
         tuned_on: scores of the recordings they were found on.
-        held_out: scores of those that were kept out; None where none were.
+        held_out: scores of those that were kept out, of folds under each one's own values; None where none were.
         settings: model, thresholds and options of a call with these values, for a file.
         rules: collar and overlap rule of the scores.
         trials: how many values were tried.
@@ -92,6 +95,7 @@ def tune(
     seed: int = 0,
     rules: Rules | None = None,
     hold_out: float = 0.0,
+    folds: int = 0,
     only: Iterable[str] = (),
     config: DiarizeConfig | None = None,
     settings: DiarizerSettings | None = None,
@@ -109,6 +113,8 @@ def tune(
         seed: of all chance.
         rules: collar and overlap rule; by default none is left out.
         hold_out: share of the recordings that is kept out, to see what the values are worth on others.
+        folds: in place of that, tune so many times more, each time on the recordings but one part, and score that part:
+            what others can expect is known from all of them, and all of them are tuned on.
         only: names of thresholds, or of options and parts with all below; by default all.
         config: options of the calls, where they aren't the defaults.
         settings: what the model and the options came from; the result's are put on top of them.
@@ -119,29 +125,39 @@ def tune(
         UnknownOptionError: `only` names a threshold that the model doesn't have; the message has the closest.
         MissingExtraError: Optuna isn't installed.
     """
-    rules = rules or Rules()
     space = chosen(model, only)
-    learnt, kept = parted(recordings, hold_out, seed)
-    bench = Bench(model, learnt, config, rules, _stage(progress, "hear"))
-    present = {name: value for name, value in bench.present().items() if name in space}
-    start = time.perf_counter()
-    values = _found(bench, space, present, trials=trials, seed=seed, progress=progress)
+    learnt, kept = parted(len(recordings), hold_out, seed)
+    check_folds(folds, len(recordings), hold_out)
+    whole = Bench(model, recordings, config, rules, _stage(progress, "hear"))
+    present = {name: value for name, value in whole.present().items() if name in space}
+    whole.scores(present)  # every recording is heard, once for all parts
+
+    def found(bench: Bench) -> Values:
+        return _found(bench, space, present, trials=trials, seed=seed, progress=progress)
+
+    bench, start = whole.part(learnt), time.perf_counter()
+    values = found(bench)
     seconds = time.perf_counter() - start - bench.hearing_seconds
-    held_out = None
-    if kept:
-        others = Bench(model, kept, config, rules, _stage(progress, "hear"))
-        held_out = Comparison(others.scores(present), others.scores(values))
+    others = [(whole.part(kept), values)] if kept else []
+    for fold in range(folds):
+        rest = [place for place in learnt if place % folds != fold]
+        others.append((whole.part(range(fold, len(recordings), folds)), found(whole.part(rest))))
     return Tuned(
         space=space,
         present=present,
         values=values,
-        tuned_on=Comparison(bench.scores(present), bench.scores(values)),
-        held_out=held_out,
+        tuned_on=compared(bench, present, values),
+        held_out=sum((compared(part, present, own) for part, own in others), Comparison()) if others else None,
         settings=with_values(settings or DiarizerSettings(), bench, values),
-        rules=rules,
+        rules=whole.rules,
         trials=trials,
         seconds=seconds / trials,
     )
+
+
+def compared(bench: Bench, before: Values, after: Values) -> Comparison:
+    """Return the scores of a bench's recordings under two sets of thresholds."""
+    return Comparison(bench.scores(before), bench.scores(after))
 
 
 def chosen(model: SpkDiarizationMixin, only: Iterable[str]) -> dict[str, Range]:
@@ -157,20 +173,21 @@ def chosen(model: SpkDiarizationMixin, only: Iterable[str]) -> dict[str, Range]:
     return {name: place for name, place in space.items() if not wanted or {name, name.partition(".")[0]} & wanted}
 
 
-def parted(
-    recordings: Sequence[KnownRecording], hold_out: float, seed: int
-) -> tuple[list[KnownRecording], list[KnownRecording]]:
-    """Return the recordings to tune on and those that are kept out, drawn by chance."""
+def parted(count: int, hold_out: float, seed: int) -> tuple[list[int], list[int]]:
+    """Return which of so many recordings are tuned on, and which are kept out, drawn by chance."""
     require(0 <= hold_out < 1, "hold_out", hold_out, "give a share of the recordings, 0 or more and below 1")
-    count = max(1, round(hold_out * len(recordings))) if hold_out else 0
-    if len(recordings) <= count:
-        raise ConfigError(f"{len(recordings)} recordings, {count} of them held out: give more, or hold out fewer.")
-    order = np.random.default_rng(seed).permutation(len(recordings))
-    kept = set(order[:count].tolist())
-    sides: tuple[list[KnownRecording], list[KnownRecording]] = [], []
-    for index, recording in enumerate(recordings):
-        sides[index in kept].append(recording)
-    return sides
+    out = max(1, round(hold_out * count)) if hold_out else 0
+    if count <= out:
+        raise ConfigError(f"{count} recordings, {out} of them held out: give more, or hold out fewer.")
+    order = np.random.default_rng(seed).permutation(count)
+    return sorted(order[out:].tolist()), sorted(order[:out].tolist())
+
+
+def check_folds(folds: int, count: int, hold_out: float) -> None:
+    """Raise ConfigError for a number of folds that so many recordings can't make."""
+    possible = folds == 0 or (is_count(folds, least=2) and folds <= count)
+    require(possible, "folds", folds, f"give 2 to {count}, the number of recordings, or 0 for none")
+    require(not (folds and hold_out), "hold_out", hold_out, "folds hold recordings out too: give one of the two")
 
 
 def _found(

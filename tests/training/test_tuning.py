@@ -173,6 +173,20 @@ def test_recordings_held_out_are_scored_and_not_tuned_on() -> None:
     assert "held out (1)" in to_table(tuned)
 
 
+def test_folds_score_every_recording_by_values_that_it_did_not_choose() -> None:
+    model, recordings = CountingTones(), [known(SPANS[0], "a", 0.15), known(SPANS[1], "b", 0.15), known(SPANS[2], "c")]
+    only = ["postprocessing_params.pad_onset"]
+    tuned = tune(model, recordings, trials=10, folds=3, only=only)
+    assert model.runs == 3
+    assert tuned.held_out is not None
+    assert tuned.held_out.before == tuned.tuned_on.before
+    # The third has tight turns; values that the others chose make it worse.
+    alone = Comparison(tuned.held_out.before[2:], tuned.held_out.after[2:])
+    both = tune(model, recordings[:2], trials=10, only=only)
+    assert alone.gain < 0 < both.tuned_on.gain
+    assert Comparison(tuned.tuned_on.before[:2], tuned.tuned_on.after[:2]).gain > 0
+
+
 def test_options_of_the_call_stay_and_scoring_follows_the_rules() -> None:
     recordings = dev_set(wider=0.15)
     config = DiarizeConfig(max_speakers=1, postprocessing_params=PostProcessingParams(filter_speech_first=False))
@@ -224,5 +238,10 @@ def test_what_cannot_be_tuned_is_said() -> None:
         tune(ToneDiarizer(), recordings, hold_out=1.0)
     with pytest.raises(ConfigError, match="1 recordings, 1 of them held out"):
         tune(ToneDiarizer(), recordings[:1], hold_out=0.1)
+    for folds in (1, 4, -2):
+        with pytest.raises(ConfigError, match=f"folds={folds}: give 2 to 3"):
+            tune(ToneDiarizer(), recordings, folds=folds)
+    with pytest.raises(ConfigError, match="give one of the two"):
+        tune(ToneDiarizer(), recordings, folds=3, hold_out=0.4)
     with pytest.raises(ConfigError, match="latency='2s': leave it out"):
         tune(clustering(), recordings, trials=2, config=DiarizeConfig(latency="2s"))
