@@ -35,12 +35,13 @@ SETTINGS = {
     "recipe.speakers": "3",
     "recipe.seconds": "[12,12]",
     "recipe.scene": "clean",
+    "recipe.speech": "energy",
     "recipe.ats_weight": "0.2",
     "recipe.pil_weight": "1.0",
     "recipe.pair_weight": "1.0",
     "data.batch_size": "12",
     "optim.rate": "1.5e-3",
-    "trainer.validate_every": "250",
+    "trainer.validate_every": "200",
     "trainer.validation_batches": "8",
     "trainer.precision": "bf16-mixed",
     "trainer.ema": "0.99",
@@ -98,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("sortformer"))
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("settings", nargs="*", help="key=value")
     arguments = parser.parse_args()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,24 +25,23 @@ from speakerdiar.nn.log_mel import LogMel
 from speakerdiar.nn.shuffled_cache import streamed
 from speakerdiar.nn.sortformer import Heard, SortformerNetwork, SortformerShape
 from speakerdiar.nn.sortformer_loss import SameSpeaker, SortformerObjective
-from speakerdiar.simulation import Acoustics, Conversation
-from speakerdiar.simulation.channel import Channel
+from speakerdiar.simulation import Conversation
 from speakerdiar.simulation.clips import ClipPool, read_clips, read_noises
-from speakerdiar.simulation.loud_parts import loud_parts
-from speakerdiar.simulation.scene import TALKS, Scene, Simulator
+from speakerdiar.simulation.scene import Simulator
 from speakerdiar.training.config import OptimConfig, TrainConfig
 from speakerdiar.training.learner import Learner
 from speakerdiar.training.recipes import Recipe
 from speakerdiar.training.recordings import RecordedConversations
+from speakerdiar.training.scenes import scene_named
+from speakerdiar.training.segmentation_data import Source
 from speakerdiar.training.sortformer_data import (
     DrawnSessions,
     HeldOut,
     HeldOutBatch,
     SessionCutter,
     Sessions,
-    Source,
-    simulated,
 )
+from speakerdiar.training.spoken_parts import spoken_parts
 
 SIZES = {
     "small": SortformerShape(
@@ -52,19 +51,6 @@ SIZES = {
     "full": SortformerShape(),
 }  # fmt: skip
 """Networks by name: one that a CPU teaches in an hour, and that of `diar_streaming_sortformer_4spk-v2`."""
-SCENES = {
-    "clean": Scene(talks=(TALKS[0], TALKS[3])),
-    "varied": Scene(
-        alone=0.1,
-        speed=(0.9, 1.1),
-        acoustics=Acoustics(level_spread=5, snr=(3, 30), room=0.6, reverberation=(0.15, 0.9)),
-        noise=0.6,
-        babble=0.2,
-        clicks=0.15,
-        channel=Channel(telephone=0.15, codec=0.3, clipping=0.05, level=(-40, -18)),
-    ),
-}
-"""What simulated conversations are like, by name: dry and lively, or of all kinds."""
 
 
 @dataclass
@@ -99,7 +85,8 @@ class SortformerOptions:
         normalize: bring mel bands to mean 0 and deviation 1 over a session; for offline networks from random weights.
         people: how many take part in simulated conversations, least and most.
         seconds: length of sessions, least and most.
-        scene: what simulated conversations are like: `clean` or `varied`.
+        scene: what simulated conversations are like: a name in SCENES, or a YAML file.
+        speech: what finds speech in clips, a name in SEGMENTERS.
         ats_weight: of the loss against speakers in order of arrival.
         pil_weight: of the loss against speakers in the order that fits best.
         pair_weight: of the loss of pairs of frames that are of one speaker or of two; 0 for fine-tuning.
@@ -116,6 +103,7 @@ class SortformerOptions:
     people: list[int] = field(default_factory=lambda: [1, 4])
     seconds: list[float] = field(default_factory=lambda: [12.0, 24.0])
     scene: str = "varied"
+    speech: str = "silero"
     ats_weight: float = 0.5
     pil_weight: float = 0.5
     pair_weight: float = 0.5
@@ -224,9 +212,7 @@ class SortformerRecipe(Recipe):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         options = self.options
-        for name, table in (("size", SIZES), ("scene", SCENES)):
-            value = getattr(options, name)
-            require(value in table, f"recipe.{name}", value, f"give one of {', '.join(table)}")
+        require(options.size in SIZES, "recipe.size", options.size, f"give one of {', '.join(SIZES)}")
         for name in ("people", "seconds"):
             value = getattr(options, name)
             require(len(value) == 2 and 0 < value[0] <= value[1], f"recipe.{name}", value, "give [least, most]")
@@ -259,7 +245,7 @@ class SortformerRecipe(Recipe):
         data = self.config.data
         sources: list[Source] = []
         if data.clips:
-            sources.append(partial(simulated, self._simulator(self._pools[0])))
+            sources.append(self._simulator(self._pools[0]).stream)
         if data.train:
             sources.append(RecordedConversations(data.train, most).stream)
         drawn = DrawnSessions(sources, cutter, data.seed)
@@ -294,7 +280,7 @@ class SortformerRecipe(Recipe):
         least, most = self.options.people
         speakers = self._start[0].shape.speakers
         require(most <= speakers, "recipe.people", [least, most], f"the network tells {speakers} apart: give fewer")
-        scene = replace(SCENES[self.options.scene], seconds=self.options.seconds[1], speakers=(least, most))
+        scene = scene_named(self.options.scene, self.options.seconds[1], (least, most))
         return Simulator(pool, scene, self._noises)
 
     @cached_property
@@ -323,7 +309,7 @@ class SortformerRecipe(Recipe):
     def _pools(self) -> tuple[ClipPool, ClipPool | None]:
         """Who is learnt, and who is held out."""
         data = self.config.data
-        pool = read_clips(data.clips, speech=loud_parts)
+        pool = read_clips(data.clips, speech=spoken_parts(self.options.speech))
         return pool.split(data.held_out) if data.held_out else (pool, None)
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,11 +18,10 @@ from speakerdiar.models.diarizers.sortformer_latency import FRAME_SECONDS
 from speakerdiar.nn.fast_conformer import REDUCTION
 from speakerdiar.nn.log_mel import LogMel
 from speakerdiar.simulation import Conversation
-from speakerdiar.simulation.scene import Simulator
 from speakerdiar.training.chance import DrawnExamples
+from speakerdiar.training.segmentation_data import Source
 
 GRID = FrameGrid(FRAME_SECONDS)
-Source: TypeAlias = Callable[[np.random.Generator], Iterator[Conversation]]
 
 
 class Session(NamedTuple):
@@ -115,12 +114,6 @@ class DrawnSessions(DrawnExamples[Session]):
         streams = [source(rng) for source in self.sources]
         while True:
             yield self.cutter.cut(next(streams[int(rng.integers(len(streams)))]), rng)
-
-
-def simulated(simulator: Simulator, rng: np.random.Generator) -> Iterator[Conversation]:
-    """Yield simulated conversations without end."""
-    while True:
-        yield simulator.draw(rng)
 
 
 class HeldOut(IterableDataset[Conversation]):
