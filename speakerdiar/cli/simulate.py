@@ -86,7 +86,7 @@ def simulate(
     scene: Annotated[Path | None, typer.Option(help="YAML of what they are like; options win over it.")] = None,
     like: Annotated[
         Path | None,
-        typer.Option(help="Take turns as in these: RTTM, or a folder of it. Without clips: print the statistics."),
+        typer.Option(help="Take turns as in these: RTTM, or a folder of it. Without clips: print how."),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length of each. By default: the scene's, 30.")] = None,
     speakers: Annotated[str | None, typer.Option(help="How many speak, such as 2 or 1-4, up to 8.")] = None,
@@ -155,21 +155,21 @@ def _range(text: str) -> tuple[int, int]:
 def _statistics(like: Path | None, out: Path | None) -> str:
     """Return what `--like` alone prints."""
     from speakerdiar.cli.score import read_turns
-    from speakerdiar.simulation.scene_file import measured_talk
+    from speakerdiar.simulation.scene_file import talk_like
 
     if like is None or out is not None:
         raise ConfigError("No clips to make conversations of: name a folder of speech, a person a sub-folder.")
-    return measured_talk(read_turns(like).values())
+    return talk_like(read_turns(like).values())
 
 
 def _scene(path: Path | None, like: Path | None) -> Scene:
     from speakerdiar.cli.score import read_turns
+    from speakerdiar.simulation.fitted_talk import fitted
     from speakerdiar.simulation.scene import Scene
     from speakerdiar.simulation.scene_file import load_scene
-    from speakerdiar.simulation.turn_taking import TurnTaking
 
     scene = Scene() if path is None else load_scene(path)
-    return scene if like is None else replace(scene, talks=(TurnTaking.measured(read_turns(like).values()),))
+    return scene if like is None else replace(scene, talks=(fitted(read_turns(like).values()),))
 
 
 def _count(count: int | None, hours: float | None, seconds: float, jobs: int) -> int:

@@ -22,8 +22,9 @@ from speakerdiar.errors import ConfigError, FormatError
 from speakerdiar.formats import yaml_text
 from speakerdiar.simulation.channel import Channel
 from speakerdiar.simulation.conversation import Acoustics
+from speakerdiar.simulation.fitted_talk import fitted, proportioned
 from speakerdiar.simulation.scene import Scene
-from speakerdiar.simulation.turn_taking import KINDS, TurnTaking
+from speakerdiar.simulation.turn_taking import TurnTaking
 
 PartT = TypeVar("PartT")
 
@@ -62,25 +63,25 @@ def scene_of(values: Mapping[Any, Any]) -> Scene:
     return _made(Scene, given, "scene", **parts)
 
 
-def measured_talk(references: Iterable[Diarization]) -> str:
-    """Return the statistics of real turns as YAML of a scene, with what they are taken from in a comment.
+def talk_like(references: Iterable[Diarization]) -> str:
+    """Return how people take turns in references as YAML of a scene, with what they measure in comments.
 
     Raises:
         InputError: no recording has two turns one after the other.
     """
     listed = list(references)
-    talk = TurnTaking.measured(listed)
+    talk, real = fitted(listed), proportioned(TurnTaking.measured(listed))
     speech, overlap, length = (sum(values) for values in zip(*(_seconds(one) for one in listed), strict=True))
     speakers = sorted(len(one.speakers) for one in listed)
-    total = sum(getattr(talk, kind) for kind in KINDS)
     lines = [
         f"# {len(listed)} recordings, {length / 3600:.2f} h; overlap {100 * overlap / speech:.1f} % of speech; "
         f"{speakers[0]} to {speakers[-1]} speakers, {sum(speakers) / len(speakers):.1f} on average",
+        "# Behind each parameter stands what the recordings measure, and conversations made with it do, too.",
         "talks:",
     ]
     for index, field in enumerate(fields(talk)):
-        value = getattr(talk, field.name) / (total if field.name in KINDS else 1)
-        lines.append(f"{'    ' if index else '  - '}{field.name}: {value:.4g}")
+        value, measured = getattr(talk, field.name), getattr(real, field.name)
+        lines.append(f"{'    ' if index else '  - '}{field.name}: {value:.4g}  # {measured:.4g}")
     return "\n".join(lines) + "\n"
 
 
