@@ -15,10 +15,9 @@ from typing_extensions import Self
 from speakerdiar import ranges
 from speakerdiar.annotation import Diarization, Turn
 from speakerdiar.audio import read_blocks
-from speakerdiar.clustering import ClustererMixin, make_clusterer
+from speakerdiar.clustering import ClustererMixin
 from speakerdiar.clustering.affinity import directions
 from speakerdiar.clustering.centroids import cluster_centroids
-from speakerdiar.clustering.online import OnlineClusterer, OnlinePlan
 from speakerdiar.clustering.resegmentation import resegment
 from speakerdiar.config import DiarizeConfig, PostProcessingParams, SpeakerCount
 from speakerdiar.errors import ConfigError, SpeakerCountError
@@ -27,20 +26,14 @@ from speakerdiar.mixins.blockwise import BlockwiseDiarizationMixin, Heard, Job
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.mixins.results import finished, speaker_count
 from speakerdiar.mixins.segmentation import SegmentationMixin
-from speakerdiar.mixins.stream_blocks import StreamBlocks
-from speakerdiar.mixins.streaming import StreamingMixin, StreamStep
-from speakerdiar.models.diarizers.online_clustering import LATENCIES, SECONDS, OnlineLatency, OnlineStream
+from speakerdiar.models.diarizers.live_clustering import BLOCK_SECONDS, Followed, LiveClusteringMixin, LiveParts
+from speakerdiar.models.diarizers.slot_clusterers import make_window_clusterer
 from speakerdiar.models.diarizers.windows import WindowPlan, Windows
 from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_segmenter
-from speakerdiar.models.weights import weights_path
 from speakerdiar.postprocessing.binarize import binarize
 from speakerdiar.ranges import Range
 
-BLOCK_SECONDS = 120.0
-"""Audio held at a time; windows of a block are embedded together."""
-AHC_OPTIONS: Mapping[str, Any] = {"threshold": 0.38, "min_cluster_size": 0.02}
-"""Options of AHC on embeddings like GE2E's."""
 MARGIN_SECONDS = 0.1
 """Audio kept around windows, which their features may reach into."""
 
@@ -69,14 +62,7 @@ class _Heard(Heard):
     embeddings: NDArray[np.float32]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Followed(Heard):
-    """The turns of a recording that was heard as if it were live."""
-
-    turns: tuple[Turn, ...]
-
-
-class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
+class ClusteringDiarizer(LiveClusteringMixin, BlockwiseDiarizationMixin):
     """Speech, windows, embeddings, clusters, turns: one speaker at a time, any number of speakers, live too.
 
     The audio is read block by block, once to find speech and once to embed it, so that memory grows by little more than
@@ -84,9 +70,7 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
     scores. With an upper and a lower bound the number of speakers is met exactly, or `SpeakerCountError` says why not.
 
     Live, and with `latency` (a preset, or seconds such as `1.04s`), speakers are decided on the way, out of a bounded
-    memory (`OnlineClusterer`). Two of them
-    may turn out to be one, which the updates announce. There, `num_speakers` is an upper bound, and `min_speakers` is
-    asked of the clusterer from 10 s of speech on for each speaker, but not promised.
+    memory; see `speakerdiar.models.diarizers.live_clustering`.
 
     Args:
         segmenter: finds speech: a name in SEGMENTERS (`silero`, `energy`) or an instance.
@@ -107,9 +91,6 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
         onset=0.3, offset=0.15, pad_onset=0.15, pad_offset=0.1, min_duration_on=0.35, min_duration_off=0.25
     )
     TUNABLE: ClassVar[Mapping[str, Range]] = ranges.of_postprocessing(early=True)
-    LATENCIES: ClassVar[Mapping[str, OnlineLatency]] = LATENCIES
-    LATENCY = OnlineLatency
-    DEFAULT_LATENCY = "2s"
 
     def __init__(
         self,
@@ -122,7 +103,7 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
     ) -> None:
         self.segmenter = make_segmenter(segmenter)
         self.embedder = make_embedder(embedder)
-        self.clusterer = _clusterer(clusterer, self.embedder)
+        self.clusterer = make_window_clusterer(clusterer, self.embedder)
         self.windows = windows or WindowPlan(shortest=self.embedder.min_seconds)
         self.change_cost = change_cost
         if self.segmenter.sample_rate != self.embedder.sample_rate:
@@ -132,61 +113,18 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
             )
         self.sample_rate = self.embedder.sample_rate
 
-    def _stream_preset(self, latency: Any) -> OnlineLatency:
-        named = SECONDS.fullmatch(latency) if isinstance(latency, str) and latency not in self.LATENCIES else None
-        if named is not None:
-            return OnlineLatency.of_seconds(float(named[1]))
-        preset: OnlineLatency = super()._stream_preset(latency)
-        return preset
-
-    def _stream_begin(self, preset: OnlineLatency, diarcfg: DiarizeConfig) -> OnlineStream:
-        return self._begin(preset, diarcfg, diarcfg.speaker_count)
-
-    def _begin(self, preset: OnlineLatency, diarcfg: DiarizeConfig, count: SpeakerCount) -> OnlineStream:
-        """Return the memory of a recording of so many speakers."""
-        return OnlineStream(
-            preset,
+    def _live_parts(self, diarcfg: DiarizeConfig) -> LiveParts:
+        return LiveParts(
             self.segmenter,
             self.embedder,
             self.windows,
+            self.clusterer,
+            self.change_cost[0],
             diarcfg.postprocessing_params or self.DEFAULT_POSTPROCESSING,
-            OnlineClusterer(self.clusterer, count, OnlinePlan(change_cost=self.change_cost[0])),
-            confidence=diarcfg.confidence,
         )
 
-    def _stream_need(self, state: OnlineStream) -> int:
-        return state.need
-
-    def _stream_step(
-        self, states: Sequence[OnlineStream], blocks: Sequence[np.ndarray], last: bool
-    ) -> list[StreamStep]:
-        return [state.step(block, last) for state, block in zip(states, blocks, strict=True)]
-
-    def _hear(self, jobs: Sequence[Job]) -> list[_Heard | _Followed]:
+    def _hear(self, jobs: Sequence[Job]) -> list[_Heard | Followed]:
         return [self._hear_one(job) if job.diarcfg.latency is None else self._follow(job) for job in jobs]
-
-    def _follow(self, job: Job) -> _Followed:
-        """Hear a recording as if it were live."""
-        count = speaker_count(job.recording, job.diarcfg)
-        state = self._begin(self._stream_preset(job.diarcfg.latency), job.diarcfg, count)
-        queue = StreamBlocks(self.sample_rate, self.sample_rate)
-        turns: list[Turn] = []
-
-        def step(block: NDArray[np.float32], last: bool) -> None:
-            found = state.step(block, last)
-            turns[:] = [replace(t, speaker=found.relabelled.get(t.speaker, t.speaker)) for t in turns]
-            turns.extend(found.final)
-
-        for samples in read_blocks(job.recording, self.sample_rate, BLOCK_SECONDS):
-            queue.put(samples, 0.0)
-            while (block := queue.next_block(state.need)) is not None:
-                step(block, False)
-            job.tell("turns", None, state.audio.seconds, job.recording.duration)
-        queue.end()
-        step(queue.rest(), True)
-        seconds = state.audio.seconds
-        job.tell("turns", tuple(turns), seconds, seconds)
-        return _Followed(recording=replace(job.recording, duration=seconds or None), turns=tuple(turns))
 
     def _hear_one(self, job: Job) -> _Heard:
         speech, seconds = self._find_speech(job)
@@ -243,8 +181,8 @@ class ClusteringDiarizer(StreamingMixin, BlockwiseDiarizationMixin):
         job.tell("embeddings", vectors, len(spans), len(spans))
         return vectors
 
-    def _decide(self, heard: _Heard | _Followed, diarcfg: DiarizeConfig) -> Diarization:
-        if isinstance(heard, _Followed):
+    def _decide(self, heard: _Heard | Followed, diarcfg: DiarizeConfig) -> Diarization:
+        if isinstance(heard, Followed):
             return finished(heard.recording, heard.turns, diarcfg)
         if not len(heard.windows):
             return finished(heard.recording, (), diarcfg, scores=_scores((), heard.speech, 0))
@@ -296,15 +234,6 @@ def _regions(speech: FrameScores, seconds: float, diarcfg: DiarizeConfig) -> NDA
     """Return the stretches of speech, (stretches, 2), in a recording of so many seconds."""
     [regions] = binarize(speech.data[:, :1], diarcfg.postprocessing_params, grid=speech.grid, end=seconds)
     return regions
-
-
-def _clusterer(clusterer: str | ClustererMixin | None, embedder: EmbeddingMixin) -> ClustererMixin:
-    """Make the clusterer, with what is known of the embedder's vectors."""
-    if clusterer is None:
-        clusterer = "vbx" if embedder.plda_name else "ahc"
-    if clusterer == "vbx" and embedder.plda_name:
-        return make_clusterer("vbx", plda=weights_path(embedder.plda_name))
-    return make_clusterer(clusterer, **AHC_OPTIONS if clusterer == "ahc" else {})
 
 
 def _scores(turns: tuple[Turn, ...], speech: FrameScores, speakers: int) -> FrameScores:

@@ -27,10 +27,13 @@ from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.mixins.local_segmentation import LocalSegmentationMixin
 from speakerdiar.mixins.results import finished, speaker_count
 from speakerdiar.models.diarizers.eend_vc_stages import PyannoteStages, Stages
-from speakerdiar.models.diarizers.slot_clusterers import make_slot_clusterer
+from speakerdiar.models.diarizers.live_clustering import Followed, LiveClusteringMixin, LiveParts
+from speakerdiar.models.diarizers.slot_clusterers import make_slot_clusterer, make_window_clusterer
 from speakerdiar.models.diarizers.window_pieces import Piece, SlotStore, pieces
+from speakerdiar.models.diarizers.windows import WindowPlan
 from speakerdiar.models.embedders import make_embedder
 from speakerdiar.models.segmenters import make_local_segmenter
+from speakerdiar.models.segmenters.windowed_speech import WindowedSpeech
 from speakerdiar.postprocessing.frame_turns import frame_confidence, turn_confidence
 from speakerdiar.postprocessing.local_speech import LocalSpeech
 from speakerdiar.postprocessing.reconstruction import clusters_of, total_frames, window_means
@@ -38,6 +41,8 @@ from speakerdiar.postprocessing.speech_activity import SpeechActivity, speech_ac
 from speakerdiar.ranges import Range
 from speakerdiar.recording import as_recordings
 
+LIVE_CHANGE_COST = 0.1
+"""Price of a change of speaker inside a stretch of speech, in cosine similarity, where a recording is live."""
 PIECE_SECONDS = 120.0
 """Audio held at a time; what its windows share is computed once."""
 
@@ -50,7 +55,7 @@ class _Heard(Heard):
     embeddings: NDArray[Any]
 
 
-class EendVcDiarizer(BlockwiseDiarizationMixin):
+class EendVcDiarizer(LiveClusteringMixin, BlockwiseDiarizationMixin):
     """Local speakers in windows of 10 s, a vector for each, clusters of these: any number of speakers, with overlap.
 
     End-to-end neural diarization with vector clustering (Kinoshita et al. 2021, arXiv:2105.09040), in the form of
@@ -61,6 +66,9 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
     By default, what windows share is computed once, and the number of speakers that is asked for is met. With `exact`,
     every window is computed by itself and every decision is pyannote's: the same numbers, at a fraction of the speed.
     Either way, no turn runs past the end of the audio.
+
+    Live, and with `latency`, the segmenter finds speech, and who speaks is decided on the way, one speaker at a time;
+    see `speakerdiar.models.diarizers.live_clustering`.
 
     Args:
         segmenter: tells local speakers apart: weights (a file, a folder, `owner/name` on the Hub) or an instance.
@@ -158,7 +166,19 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
         other.stages = self.stages.with_parts(parts)
         return other
 
-    def _hear(self, jobs: Sequence[Job]) -> list[_Heard]:
+    def _live_parts(self, diarcfg: DiarizeConfig) -> LiveParts:
+        return LiveParts(
+            WindowedSpeech(self.segmenter),
+            self.embedder,
+            WindowPlan(shortest=self.embedder.min_seconds),
+            make_window_clusterer(None, self.embedder),
+            LIVE_CHANGE_COST,
+            diarcfg.postprocessing_params or self.postprocessing,
+        )
+
+    def _hear(self, jobs: Sequence[Job]) -> list[_Heard] | list[Followed]:
+        if any(job.diarcfg.latency is not None for job in jobs):
+            return [self._follow(job) for job in jobs]
         locals_ = [_Local(self, job) for job in jobs]
         for group in _grouped(locals_, self.segmenter.windows_at_once):
             for (local, piece), bits in zip(group, self._segment(group), strict=True):
@@ -187,7 +207,9 @@ class EendVcDiarizer(BlockwiseDiarizationMixin):
         local.store.add(vectors)
         local.tell("embeddings", piece)
 
-    def _decide(self, heard: _Heard, diarcfg: DiarizeConfig) -> Diarization:
+    def _decide(self, heard: _Heard | Followed, diarcfg: DiarizeConfig) -> Diarization:
+        if isinstance(heard, Followed):
+            return finished(heard.recording, heard.turns, diarcfg)
         speech, params = heard.speech, diarcfg.postprocessing_params
         if not speech.bits.any():
             return finished(heard.recording, (), diarcfg, scores=_scores(speech, None), alone=())

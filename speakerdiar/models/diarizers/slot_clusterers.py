@@ -1,8 +1,11 @@
-"""Makes the clusterer of a diarizer that clusters local speakers."""
+"""Makes the clusterers of diarizers: of the vectors of local speakers, and of those of windows."""
 
 from __future__ import annotations
 
-from speakerdiar.clustering import ClustererMixin
+from collections.abc import Mapping
+from typing import Any
+
+from speakerdiar.clustering import ClustererMixin, make_clusterer
 from speakerdiar.clustering.plda import Plda
 from speakerdiar.clustering.slot_ahc import AhcSlots
 from speakerdiar.clustering.slot_any import AnySlots
@@ -11,6 +14,27 @@ from speakerdiar.clustering.slots import SlotClusterer
 from speakerdiar.errors import ConfigError
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.models.weights import weights_path
+
+AHC_OPTIONS: Mapping[str, Any] = {"threshold": 0.38, "min_cluster_size": 0.02}
+"""Options of AHC on windows with embeddings like GE2E's."""
+
+
+def make_window_clusterer(clusterer: str | ClustererMixin | None, embedder: EmbeddingMixin) -> ClustererMixin:
+    """Return a clusterer of the vectors of windows, with what is known of the embedder's.
+
+    Args:
+        clusterer: an instance, which comes back as it is, or a name in CLUSTERERS; by default `vbx` where a PLDA for
+            the embedder comes with the package, else `ahc`.
+        embedder: makes the vectors.
+
+    Raises:
+        ConfigError, UnknownModelError: there is no such clusterer, or it lacks what it needs.
+    """
+    if clusterer is None:
+        clusterer = "vbx" if embedder.plda_name else "ahc"
+    if clusterer == "vbx" and embedder.plda_name:
+        return make_clusterer("vbx", plda=weights_path(embedder.plda_name))
+    return make_clusterer(clusterer, **AHC_OPTIONS if clusterer == "ahc" else {})
 
 
 def make_slot_clusterer(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from fakes import RATE, tones
+from fakes_live import check_promises, stream
 from fakes_roles import FakeEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,8 +28,6 @@ from speakerdiar.updates import StreamingUpdate, joined
 
 DATA = Path(__file__).resolve().parents[3] / "examples/data"
 TALK = tones([(0.3, 4, 0), (4.2, 9, 1), (9.8, 12, 0), (12, 15, 2), (15.2, 18.5, 1)], 19.0)
-NEAR = 1e-5
-"""Turns are on a clock of microseconds."""
 
 
 def diarizer(clusterer: str | ClustererMixin = "ahc") -> ClusteringDiarizer:
@@ -43,41 +42,6 @@ def embedded() -> Any:
 @cache
 def conversation() -> NDArray[np.float32]:
     return load(str(DATA / "conversation.flac"))
-
-
-def stream(
-    model: Any, audio: NDArray[np.float32], latency: Any = None, chunk: int = 1600, **options: Any
-) -> list[StreamingUpdate]:
-    session = model.stream(latency, **options)
-    pushed = [session.push(audio[start : start + chunk]) for start in range(0, len(audio), chunk)]
-    return [*pushed, session.finish()]
-
-
-def rows(turns: Any, end: float = float("inf")) -> list[tuple[float, float, str]]:
-    """Who speaks when up to a time; what follows on is one row."""
-    found: list[tuple[float, float, str]] = []
-    for turn in sorted(turns):
-        if turn.start >= end - NEAR:
-            continue
-        start, stop = turn.start, min(turn.end, end)
-        if found and found[-1][2] == turn.speaker and start - found[-1][1] < NEAR:
-            start = found.pop()[0]
-        found.append((round(start, 4), round(stop, 4), turn.speaker))
-    return found
-
-
-def check_promises(updates: list[StreamingUpdate], seconds: float) -> None:
-    """Time goes on, and what an update says up to `final_until` is what comes out in the end."""
-    last = joined(updates)
-    given: list[Turn] = []
-    for before, now in zip([StreamingUpdate(0.0), *updates], updates, strict=False):
-        assert now.time >= before.time
-        assert now.final_until >= before.final_until
-        given += now.final
-        said = rows([*given, *now.tentative], now.final_until)
-        assert said == rows(last, now.final_until)
-    assert not updates[-1].tentative
-    assert updates[-1].final_until == updates[-1].time == last.duration == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("latency", [*ClusteringDiarizer.LATENCIES, OnlineLatency(0.7, 0.4)])
