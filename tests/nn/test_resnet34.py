@@ -95,3 +95,12 @@ def test_other_networks_are_refused(prefix: str) -> None:
     weights = {name: value for name, value in trained(SMALL).state_dict().items() if not name.startswith(prefix)}
     with pytest.raises(WeightsError, match="no WeSpeaker ResNet"):
         resnet_of(weights, FILE)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_it_learns_with_channels_innermost(name: str) -> None:
+    torch.manual_seed(0)
+    network = SpeakerResNet(SHAPES[name]).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network(torch.randn(3, 40, 16), torch.ones(3, 1, 5)).square().sum().backward()
+    slopes = [weight.grad for weight in network.parameters()]
+    assert all(slope is not None and slope.isfinite().all() and slope.any() for slope in slopes[:-2])

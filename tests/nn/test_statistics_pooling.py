@@ -59,3 +59,12 @@ def test_more_runs_than_are_summed_at_once() -> None:
     spans = torch.stack([torch.arange(0, 40, 2), torch.arange(1, 41, 2)], dim=1).repeat(RUNS_AT_ONCE, 1)
     found = PrefixSums(FRAMES[0]).statistics(spans, torch.arange(RUNS_AT_ONCE).repeat_interleave(20), RUNS_AT_ONCE)
     torch.testing.assert_close(found, statistics(FRAMES[:1, ::2]).expand(RUNS_AT_ONCE, -1), rtol=0.05, atol=1e-4)
+
+
+def test_frames_that_do_not_vary_have_slopes() -> None:
+    frames = FRAMES.clone()
+    frames[:, :, 2] = 3.0
+    frames.requires_grad_(True)
+    weighted_statistics(frames, torch.ones(2, 1, 40)).sum().backward()
+    assert frames.grad is not None
+    assert frames.grad.isfinite().all()
