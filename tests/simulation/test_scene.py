@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -159,3 +160,10 @@ def test_scenes_that_cannot_be_are_refused(options: dict[str, Any], message: str
 def test_a_pool_with_too_few_speakers_is_refused() -> None:
     with pytest.raises(InputError, match="6 speakers in the pool for conversations of up to 8"):
         Simulator(POOL, Scene(speakers=(1, 8)), rate=RATE)
+
+
+def test_a_stream_goes_on_drawing() -> None:
+    simulator, rng = Simulator(POOL, EVERYTHING, NOISES, RATE), np.random.default_rng(0)
+    drawn_one_by_one = [simulator.draw(rng).samples.tobytes() for _ in range(3)]
+    streamed = islice(simulator.stream(np.random.default_rng(0)), 3)
+    assert [one.samples.tobytes() for one in streamed] == drawn_one_by_one
