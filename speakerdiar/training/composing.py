@@ -24,6 +24,7 @@ from speakerdiar.formats import files
 from speakerdiar.training.config import TrainConfig
 from speakerdiar.training.recipes import CONF, RECIPES, Recipe
 
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
 
 
@@ -101,8 +102,9 @@ def check(config: TrainConfig) -> None:
         require(is_count(value, least=bound), key, value, f"give a whole number, {bound} or more")
     require(trainer.clip >= 0, "trainer.clip", trainer.clip, "give the largest norm of the gradient, or 0 for no limit")
     require(0 <= trainer.ema < 1, "trainer.ema", trainer.ema, "give a decay from 0 to below 1, e.g. 0.999")
-    known = trainer.precision in PRECISIONS
-    require(known, "trainer.precision", trainer.precision, f"give one of {', '.join(PRECISIONS)}")
+    for name, known in (("precision", PRECISIONS), ("accelerator", ACCELERATORS)):
+        value = getattr(trainer, name)
+        require(value in known, f"trainer.{name}", value, f"give one of {', '.join(known)}")
 
 
 def _of_file(file: str | os.PathLike[str] | None) -> dict[str, Any]:

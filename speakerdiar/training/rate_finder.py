@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 
 from speakerdiar.errors import ConfigError
 from speakerdiar.training.config import TrainConfig
+from speakerdiar.training.lightning_trainer import lightning_trainer
 from speakerdiar.training.recipe_data import RecipeData
 from speakerdiar.training.recipes import Recipe
 
@@ -39,19 +40,13 @@ def found_rate(config: TrainConfig, recipe: Recipe) -> float:
         )
     learner, climb = recipe.learner(), _Climb()
     learner.optim = replace(config.optim, rate=HIGHEST)
-    settings: Any = config.trainer
-    trainer = pl.Trainer(
-        accelerator=settings.accelerator,
+    trainer = lightning_trainer(
+        config,
         devices=1,
-        precision=settings.precision,
         max_steps=STEPS,
-        max_epochs=-1,
         limit_val_batches=0,
-        gradient_clip_val=settings.clip or None,
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         callbacks=[climb],
     )
     trainer.fit(learner, datamodule=RecipeData(recipe, None))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,12 +18,13 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from speakerdiar.errors import ConfigError, MissingExtraError
+from speakerdiar.errors import ConfigError, MissingExtraError, WeightsError
 from speakerdiar.formats import files
 from speakerdiar.training.callbacks import LastValidation, MovingAverage, StepProgress
 from speakerdiar.training.composing import check, recipe_class
 from speakerdiar.training.config import TrainConfig
 from speakerdiar.training.learner import Learner
+from speakerdiar.training.lightning_trainer import lightning_trainer
 from speakerdiar.training.rate_finder import found_rate
 from speakerdiar.training.recipe_data import RecipeData
 from speakerdiar.training.recipes import Recipe
@@ -53,6 +55,7 @@ def train(config: TrainConfig, recipe: type[Recipe] | None = None) -> Path:
     Raises:
         ConfigError: settings that can't be used, or others than those that the training in `output` began with.
         InputError: data that can't be learnt from.
+        WeightsError: weights to begin with, or a checkpoint to go on from, that can't be read.
         MissingExtraError: `trainer.tensorboard` is true, and TensorBoard isn't installed.
     """
     check(config)
@@ -63,12 +66,15 @@ def train(config: TrainConfig, recipe: type[Recipe] | None = None) -> Path:
         pl.seed_everything(config.seed, workers=True, verbose=False)
         made = cls(config)
         learner, validation = made.learner(), made.validation_data()
-        trainer = _trainer(config, learner.METRIC, validation is not None)
+        trainer = _trainer(config, learner.METRIC, validated=validation is not None)
         if trainer.is_global_zero:
             keep_config(config)
         data = RecipeData(made, validation)
-        # Nothing in a checkpoint is ever run: torch reads no more than tensors and plain values.
-        trainer.fit(learner, datamodule=data, ckpt_path=last, weights_only=True)
+        try:
+            # Nothing in a checkpoint is ever run: torch reads no more than tensors and plain values.
+            trainer.fit(learner, datamodule=data, ckpt_path=last, weights_only=True)
+        except UnpicklingError as error:
+            raise WeightsError(f"{last}: isn't a checkpoint of a training: give another output.") from error
         return _saved(trainer, made, learner, Path(config.output))
 
 
@@ -82,24 +88,18 @@ def _with_rate(config: TrainConfig, cls: type[Recipe], last: Path | None) -> Tra
 
 
 def _trainer(config: TrainConfig, metric: str, validated: bool) -> pl.Trainer:
-    settings: Any = config.trainer  # Lightning types its names of precisions one by one
-    return pl.Trainer(
-        accelerator=settings.accelerator,
+    settings = config.trainer
+    return lightning_trainer(
+        config,
         devices=settings.devices,
-        precision=settings.precision,
         max_steps=settings.max_steps,
-        max_epochs=-1,
         val_check_interval=settings.validate_every if validated else None,
         check_val_every_n_epoch=None,
         limit_val_batches=None if validated else 0,
         num_sanity_val_steps=0,
-        gradient_clip_val=settings.clip or None,
         log_every_n_steps=min(50, settings.validate_every),
         logger=_loggers(config),
         callbacks=_callbacks(config, metric, validated),
-        default_root_dir=config.output,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
 
 

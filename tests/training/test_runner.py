@@ -21,7 +21,7 @@ from fakes_training import TRUTH, ToyLearner, ToyRecipe, settings
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from speakerdiar.errors import ConfigError, MissingExtraError
+from speakerdiar.errors import ConfigError, MissingExtraError, WeightsError
 from speakerdiar.training.callbacks import MovingAverage
 from speakerdiar.training.config import TrainConfig
 from speakerdiar.training.runner import train
@@ -33,6 +33,11 @@ def result(output: Path) -> dict[str, Any]:
     found = json.loads((output / "result.json").read_text())
     assert isinstance(found, dict)
     return found
+
+
+def kept(output: Path, key: str) -> Any:
+    """Return a setting that is kept with a training."""
+    return OmegaConf.select(OmegaConf.load(output / "config.yaml"), key)
 
 
 def curve(output: Path, name: str) -> list[float]:
@@ -60,7 +65,7 @@ def test_it_learns_and_keeps_what_validates_best(tmp_path: Path) -> None:
     curves = curve(tmp_path, "der")
     best = {"score": pytest.approx(min(curves)), "step": 10 * (1 + curves.index(min(curves)))}
     assert result(tmp_path) == {"metric": "der", "steps": 120, **best}
-    assert OmegaConf.load(tmp_path / "config.yaml")["trainer"]["max_steps"] == 120
+    assert kept(tmp_path, "trainer.max_steps") == 120
 
 
 def test_the_best_checkpoint_is_that_of_the_best_score_and_not_of_the_least_loss(tmp_path: Path) -> None:
@@ -162,10 +167,10 @@ def test_it_goes_on_after_a_kill(tmp_path: Path) -> None:
     process.join()
     assert not (output / "model").exists()
     before = len(logged(log))
-    kept = torch.load(output / "last.ckpt", weights_only=True)["global_step"]
+    step = torch.load(output / "last.ckpt", weights_only=True)["global_step"]
     train(config, ToyRecipe)
     lines = logged(log)
-    assert int(lines[before][1]) == kept >= 20
+    assert int(lines[before][1]) == step >= 20
     assert int(lines[-1][1]) == 59
     assert len({number for _, _, number in lines}) == len(lines)  # no example twice
     assert result(output)["steps"] == 60
@@ -219,13 +224,13 @@ def test_a_rate_is_found_and_kept(tmp_path: Path) -> None:
     config = settings(tmp_path, max_steps=60)
     config.optim.rate = None
     train(config, ToyRecipe)
-    rate = OmegaConf.load(tmp_path / "config.yaml")["optim"]["rate"]
+    rate = kept(tmp_path, "optim.rate")
     assert 0.01 <= rate <= 0.1
     assert result(tmp_path)["score"] < 0.5
     again = settings(tmp_path, max_steps=70)
     again.optim.rate = None
     train(again, ToyRecipe)
-    assert OmegaConf.load(tmp_path / "config.yaml")["optim"]["rate"] == rate
+    assert kept(tmp_path, "optim.rate") == rate
     several: TrainConfig = settings(tmp_path / "several", devices=2)
     several.optim.rate = None
     with pytest.raises(ConfigError, match=r"trainer\.devices=2: find the rate on one device"):
@@ -247,3 +252,30 @@ def test_curves_for_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingExtraError, match=r"tensorboard=true \(false goes without\).*speakerdiar\[train\]"):
         train(settings(tmp_path / "other", tensorboard=True), ToyRecipe)
+
+
+def test_what_the_machine_lacks(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"trainer\.accelerator=cpu, trainer\.devices=0: .* Give what this machine has"
+    ):
+        train(settings(tmp_path, devices=0), ToyRecipe)
+
+
+def test_a_checkpoint_with_code_is_not_run(tmp_path: Path) -> None:
+    train(settings(tmp_path, max_steps=10), ToyRecipe)
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    mark = tmp_path / "mark"
+    torch.save({**checkpoint, "more": Toucher(mark)}, tmp_path / "last.ckpt")
+    with pytest.raises(WeightsError, match=r"last\.ckpt: isn't a checkpoint of a training"):
+        train(settings(tmp_path, max_steps=20), ToyRecipe)
+    assert not mark.exists()
+
+
+class Toucher:
+    """What makes a file where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
