@@ -1,4 +1,4 @@
-"""How loud speech is, whatever pauses lie between: the level of the loudest tenth of the time."""
+"""How loud speech is, whatever pauses and clicks lie between: the level that a twentieth of the time exceeds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRAMES_A_SECOND = 20
-LOUD_SHARE = 0.1
-"""Share of the frames that count as loud: in talk at least so much is speech."""
+LOUD_SHARE = 0.05
+"""Share of the frames that are louder than what counts as loud: in talk more is speech, and less are clicks."""
 MOST_GAIN = 40.0
 """dB that nothing is amplified by more, so that noise alone isn't taken for far-away talk."""
 FLOOR, STEP = -100.0, 0.5
@@ -26,14 +26,13 @@ def frame_powers(samples: NDArray[np.float32], rate: int) -> NDArray[np.float64]
     powers = np.square(samples[:whole].reshape(-1, frame), dtype=np.float64).mean(axis=1)
     if len(samples) > whole and not whole:
         return np.array([np.square(samples, dtype=np.float64).mean()])
-    return powers
+    return np.asarray(powers)
 
 
 def levelled(samples: NDArray[np.float32], rate: int, level: float) -> NDArray[np.float32]:
-    """Scale samples (n,) so that the loudest tenth of them has a level, in dBFS; silence stays."""
-    powers = np.sort(frame_powers(samples, rate))
-    loud = powers[-max(1, round(len(powers) * LOUD_SHARE)) :].mean() if len(powers) else 0.0
-    return samples * gain_to(level, float(loud))
+    """Scale samples (n,) so that a twentieth of them exceeds a level, in dBFS; silence stays."""
+    powers = frame_powers(samples, rate)
+    return samples * gain_to(level, float(np.quantile(powers, 1 - LOUD_SHARE)) if len(powers) else 0.0)
 
 
 def gain_to(level: float, power: float) -> np.float32:
@@ -52,7 +51,7 @@ def levelled_blocks(blocks: Iterable[NDArray[np.float32]], rate: int, level: flo
 
 
 class LoudnessMeter:
-    """Follows the level of the loudest tenth of a recording that comes in pieces, forgetting slowly.
+    """Follows the level that a twentieth of a recording exceeds, while it comes in pieces, forgetting slowly.
 
     Memory doesn't grow: frames are counted by their level.
 
@@ -74,13 +73,12 @@ class LoudnessMeter:
 
     @property
     def power(self) -> float:
-        """Mean square of the loudest tenth of what was heard; 0 before anything was."""
+        """Mean square that a twentieth of the frames heard so far exceeds; 0 before anything was heard."""
         total = self._counts.sum()
         if not total:
             return 0.0
-        left = np.clip(total * LOUD_SHARE - (self._counts[::-1].cumsum() - self._counts[::-1]), 0, self._counts[::-1])
-        powers = 10 ** ((FLOOR + STEP * np.arange(len(self._counts))) / 10)
-        return float((left * powers[::-1]).sum() / left.sum())
+        place = int(np.searchsorted(self._counts.cumsum(), (1 - LOUD_SHARE) * total))
+        return float(10 ** ((FLOOR + STEP * place) / 10)) if place else 0.0
 
     def gain(self, level: float) -> np.float32:
         """Factor that brings what was heard to a level in dBFS; 1 for silence."""

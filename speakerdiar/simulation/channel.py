@@ -50,7 +50,7 @@ class Channel:
         codec: chance of a codec.
         codecs: which ones, alike.
         clipping: chance that the loudest samples are clipped.
-        level: of what is heard, in dBFS (root mean square of the loudest tenth of the time).
+        level: of what is heard, in dBFS (root mean square, exceeded a twentieth of the time).
         bits: samples are rounded to so many; 0 for not at all.
     """
 

@@ -56,6 +56,7 @@ class SegmentationOptions:
         speech: what finds speech in clips, a name in SEGMENTERS.
         conversation_seconds: length of a conversation, from which windows are cut.
         level_jitter: standard deviation of the level of windows, in dB.
+        cut_short: share of windows with silence behind an early end.
         uses: how often each window is learnt from, on average.
         kept: windows to choose from, in each worker; about 140 KB each.
         teacher: a trained segmenter of the same classes to learn from, too; null for none.
@@ -78,6 +79,7 @@ class SegmentationOptions:
     speech: str = "silero"
     conversation_seconds: float = 30.0
     level_jitter: float = 4.0
+    cut_short: float = 0.05
     uses: int = 5
     kept: int = 8192
     teacher: str | None = None
@@ -170,7 +172,8 @@ class SegmentationRecipe(Recipe):
         )
         for name, least in (("level_jitter", 0), ("uses", 1), ("kept", 1), ("clustering", 0)):
             require(getattr(options, name) >= least, f"recipe.{name}", getattr(options, name), f"give {least} or more")
-        require(0 <= options.teacher_share <= 1, "recipe.teacher_share", options.teacher_share, "give 0 to 1")
+        for name in ("teacher_share", "cut_short"):
+            require(0 <= getattr(options, name) <= 1, f"recipe.{name}", getattr(options, name), "give a share, 0 to 1")
         learnt = config.data.clips or config.data.train
         require(bool(learnt), "data.clips", [], "give clips to simulate conversations of, or recordings (data.train)")
 
@@ -234,8 +237,15 @@ class SegmentationRecipe(Recipe):
         if taught and options.teacher is not None and options.teacher_share:
             teacher = make_local_segmenter(options.teacher)
         front = partial(_features, segmenter.network) if isinstance(segmenter, MelLocalSegmenter) else _samples
-        jitter = options.level_jitter if taught else 0.0
-        return WindowCutter(segmenter.grid, segmenter.powerset, front, jitter, teacher, options.teacher_share)
+        return WindowCutter(
+            segmenter.grid,
+            segmenter.powerset,
+            front,
+            level_jitter=options.level_jitter if taught else 0.0,
+            cut_short=options.cut_short if taught else 0.0,
+            teacher=teacher,
+            teacher_share=options.teacher_share,
+        )
 
     @cached_property
     def _segmenter(self) -> Segmenter:

@@ -23,7 +23,7 @@ from speakerdiar.windows import WindowGrid
 
 Source: TypeAlias = Callable[[np.random.Generator], Iterator[Conversation]]
 LEVEL = -26.0
-"""dBFS of the loudest tenth of a conversation whose windows a network takes (`simulation.channel.levelled`)."""
+"""dBFS of conversations whose windows a network takes (`speakerdiar.audio.loudness.levelled`)."""
 
 
 class Window(NamedTuple):
@@ -49,6 +49,7 @@ class WindowCutter:
         powerset: classes of the network; windows with more speakers are left out.
         front: what is done to samples (1, n) before they are kept, e.g. `MelSegmenter.features`.
         level_jitter: standard deviation of the level of windows around `LEVEL`, in dB.
+        cut_short: share of windows that end early, with silence behind, as short recordings do.
         teacher: a trained segmenter of the same window and powerset, whose scores are learnt, too; None for none.
         teacher_share: share of windows that the teacher is asked about.
     """
@@ -57,6 +58,7 @@ class WindowCutter:
     powerset: Powerset
     front: Callable[[torch.Tensor], torch.Tensor]
     level_jitter: float = 4.0
+    cut_short: float = 0.0
     teacher: LocalSegmentationMixin | None = None
     teacher_share: float = 0.0
 
@@ -88,6 +90,8 @@ class WindowCutter:
         labels = self._labels(conversation, first)
         if labels is None:
             return None
+        if rng.random() < self.cut_short:
+            samples, labels = self._shortened(samples, labels, float(rng.uniform(0.1, 0.9)))
         with torch.inference_mode():
             inputs = self.front(torch.from_numpy(np.ascontiguousarray(samples))[None])[0]
         return Window(inputs, torch.from_numpy(labels), self._taught(samples, rng))
@@ -108,6 +112,15 @@ class WindowCutter:
         labels = np.zeros((grid.frames, self.powerset.speakers), dtype=np.uint8)
         labels[:, : talking.shape[1]] = talking
         return labels
+
+    def _shortened(
+        self, samples: NDArray[np.float32], labels: NDArray[np.uint8], share: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Put silence behind a share of a window."""
+        samples, labels = samples.copy(), labels.copy()
+        samples[round(share * len(samples)) :] = 0
+        labels[round(share * len(labels)) :] = 0
+        return samples, labels
 
     def _taught(self, samples: NDArray[np.float32], rng: np.random.Generator) -> torch.Tensor:
         if self.teacher is None or rng.random() >= self.teacher_share:
