@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
+from voice_clips import RATE, voice
 
 from speakerdiar.nn.kaldi_fbank import FbankOptions, KaldiFbank
 from speakerdiar.nn.sond import SondNetwork, SondSpeakerNetwork
@@ -27,7 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
 ]
 
-RATE = 8000
 HELD_OUT = 6
 FBANK = KaldiFbank(FbankOptions(sample_rate=RATE, mel_bins=24, snip_edges=False))
 SHAPE = SondShape(
@@ -54,16 +54,6 @@ SHAPE = SondShape(
 RECIPE = ConversationRecipe(seconds=2.4, speakers=(1, 2), absent=(0, 1), slots=3)
 OPTIM = OptimConfig(rate=1e-2, warmup=0.2)
 OBJECTIVE = SondObjective(smoothing=0.0, distance=0.0, scores=0.1)
-
-
-def voice(seed: int) -> list[NDArray[np.float32]]:
-    """Clips of noise through two resonances, whose places are the voice."""
-    rng = np.random.default_rng(seed)
-    peaks = rng.uniform(np.log2(200), np.log2(3500), 2)
-    frequencies = np.fft.rfftfreq(RATE, 1 / RATE)[1:]
-    shape = sum(np.exp(-((np.log2(frequencies) - peak) ** 2) / 0.05) for peak in peaks) + 0.01
-    spectra = rng.standard_normal((4, len(frequencies))) * shape
-    return [np.fft.irfft(np.append(0, row), RATE).astype(np.float32) for row in spectra]
 
 
 class Losses(pl.Callback):
