@@ -131,6 +131,7 @@ class ConformerLayer(nn.Module):
         self.norm_feed_forward2 = nn.LayerNorm(d_model)
         self.feed_forward2 = FeedForward(d_model, d_inner)
         self.norm_out = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(0.0)  # whoever trains the network sets its share
 
     def forward(
         self, x: torch.Tensor, distances: torch.Tensor, valid: torch.Tensor | None, right: int | None = None
@@ -143,10 +144,10 @@ class ConformerLayer(nn.Module):
             valid: which frames are there, (B, L); None where all are.
             right: frames ahead that each one's attention sees; None for all.
         """
-        x = x.add(self.feed_forward1(self.norm_feed_forward1(x)), alpha=0.5)
-        x = x + self.self_attn(self.norm_self_att(x), distances, valid, right)
-        x = x + self.conv(self.norm_conv(x), valid)
-        x = x.add(self.feed_forward2(self.norm_feed_forward2(x)), alpha=0.5)
+        x = x.add(self.dropout(self.feed_forward1(self.norm_feed_forward1(x))), alpha=0.5)
+        x = x + self.dropout(self.self_attn(self.norm_self_att(x), distances, valid, right))
+        x = x + self.dropout(self.conv(self.norm_conv(x), valid))
+        x = x.add(self.dropout(self.feed_forward2(self.norm_feed_forward2(x))), alpha=0.5)
         normed: torch.Tensor = self.norm_out(x)
         return normed
 

@@ -122,11 +122,12 @@ class TransformerLayer(nn.Module):
         self.first_sub_layer = SelfAttention(width, heads)
         self.layer_norm_2 = nn.LayerNorm(width)
         self.second_sub_layer = TransformerFeedForward(width, inner)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: torch.Tensor, valid: torch.Tensor | None, right: int | None = None) -> torch.Tensor:
         """Map (B, L, D) to (B, L, D); see `SelfAttention.forward` for the arguments."""
-        x = self.layer_norm_1(x + self.first_sub_layer(x, valid, right))
-        normed: torch.Tensor = self.layer_norm_2(x + self.second_sub_layer(x))
+        x = self.layer_norm_1(x + self.dropout(self.first_sub_layer(x, valid, right)))
+        normed: torch.Tensor = self.layer_norm_2(x + self.dropout(self.second_sub_layer(x)))
         return normed
 
 
@@ -214,6 +215,13 @@ class SortformerNetwork(nn.Module):
         encoded = self.encoder(frames, valid, right)
         mixed = self.transformer_encoder(self.sortformer_modules.encoder_proj(encoded), valid, right)
         return Heard(self.sortformer_modules(mixed), encoded)
+
+
+def set_dropout(network: nn.Module, share: float) -> None:
+    """Have training leave out a share of what each part of each layer adds; a network as it is made leaves out none."""
+    for part in network.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = share
 
 
 def present(frames: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor | None:

@@ -23,7 +23,7 @@ from speakerdiar.models.diarizers.streaming_sortformer import StreamingSortforme
 from speakerdiar.models.opening import open_model
 from speakerdiar.nn.log_mel import LogMel
 from speakerdiar.nn.shuffled_cache import streamed
-from speakerdiar.nn.sortformer import Heard, SortformerNetwork, SortformerShape
+from speakerdiar.nn.sortformer import Heard, SortformerNetwork, SortformerShape, set_dropout
 from speakerdiar.nn.sortformer_loss import SameSpeaker, SortformerObjective
 from speakerdiar.simulation import Conversation
 from speakerdiar.simulation.clips import ClipPool, read_clips, read_noises
@@ -87,6 +87,7 @@ class SortformerOptions:
         seconds: length of sessions, least and most.
         scene: what simulated conversations are like: a name in SCENES, or a YAML file.
         speech: what finds speech in clips, a name in SEGMENTERS.
+        dropout: share of what each part of each layer adds that is left out in training.
         ats_weight: of the loss against speakers in order of arrival.
         pil_weight: of the loss against speakers in the order that fits best.
         pair_weight: of the loss of pairs of frames that are of one speaker or of two; 0 for fine-tuning.
@@ -104,6 +105,7 @@ class SortformerOptions:
     seconds: list[float] = field(default_factory=lambda: [12.0, 24.0])
     scene: str = "varied"
     speech: str = "silero"
+    dropout: float = 0.0
     ats_weight: float = 0.5
     pil_weight: float = 0.5
     pair_weight: float = 0.5
@@ -216,8 +218,9 @@ class SortformerRecipe(Recipe):
         for name in ("people", "seconds"):
             value = getattr(options, name)
             require(len(value) == 2 and 0 < value[0] <= value[1], f"recipe.{name}", value, "give [least, most]")
-        share = options.limited_share
+        share, dropout = options.limited_share, options.dropout
         require(0 <= share <= 1, "recipe.limited_share", share, "give a share from 0 to 1")
+        require(0 <= dropout < 1, "recipe.dropout", dropout, "give a share from 0 to below 1")
         right = options.limited_right
         require(is_count(right, least=0), "recipe.limited_right", right, "give a whole number of frames, 0 or more")
         require(options.pair_weight >= 0, "recipe.pair_weight", options.pair_weight, "give a weight of 0 or more")
@@ -233,6 +236,7 @@ class SortformerRecipe(Recipe):
     def learner(self) -> SortformerLearner:
         """Make the network, from `init` where given, and what teaches it."""
         network, hearing = self._start
+        set_dropout(network, self.options.dropout)
         return SortformerLearner(network, self.config.optim, self.config.trainer.max_steps, self.options, hearing)
 
     def training_data(self) -> DataLoader[Any]:

@@ -31,14 +31,14 @@ from speakerdiar.training.sortformer_data import HeldOutBatch, Sessions
 
 RATE = 16000
 SHORT = {
-    "chunk_len": 6,
+    "chunk_len": 10,
     "chunk_right_context": 1,
     "chunk_left_context": 1,
     "fifo_len": 2,
-    "spkcache_update_period": 4,
+    "spkcache_update_period": 10,
     "spkcache_len": 12,
 }
-"""Chunks of half a second, so that sessions of 3 s fill the cache."""
+"""Chunks of 0.8 s, so that sessions of 3 s fill the cache."""
 
 
 def voice(seed: int, seconds: float = 3.0) -> NDArray[np.float32]:
@@ -78,8 +78,8 @@ def settings(voices: Path, output: Path, *more: str) -> TrainConfig:
         "recipe.seconds": [2, 3],
         "recipe.scene": "clean",
         "recipe.speech": "energy",
-        "trainer.max_steps": 20,
-        "trainer.validate_every": 10,
+        "trainer.max_steps": 12,
+        "trainer.validate_every": 6,
         "trainer.validation_batches": 1,
         "trainer.ema": 0,
         "trainer.tensorboard": "false",
@@ -142,7 +142,7 @@ def test_it_learns_and_what_it_saves_diarizes(voices: Path, tmp_path: Path) -> N
 def test_the_loss_falls(voices: Path, tmp_path: Path) -> None:
     recipe = SortformerRecipe(settings(voices, tmp_path))
     torch.manual_seed(0)
-    found = losses(recipe, recipe.learner(), 24)
+    found = losses(recipe, recipe.learner(), 20)
     assert np.mean(found[-5:]) < 0.75 * np.mean(found[:5])
 
 
@@ -151,7 +151,7 @@ def test_it_learns_through_the_speaker_cache(voices: Path, tmp_path: Path) -> No
     recipe = SortformerRecipe(config)
     torch.manual_seed(0)
     learner = recipe.learner()
-    found = losses(recipe, learner, 14)
+    found = losses(recipe, learner, 12)
     assert np.mean(found[-4:]) < 0.85 * np.mean(found[:4])
     model = load_model(recipe.save(learner, tmp_path / "model"))
     assert isinstance(model, StreamingSortformerDiarizer)
@@ -180,6 +180,16 @@ def test_attention_is_limited_in_a_share_of_the_steps(
             learner.heard(Sessions(batch.mels[:1], batch.labels[:1], batch.lengths[:1]))
     assert set(seen) == {None, 3}
     assert 2 <= seen.count(3) <= 8
+
+
+def test_dropout_is_for_training_alone(voices: Path, tmp_path: Path) -> None:
+    learner, loader = begun(settings(voices, tmp_path, "recipe.dropout=0.3"))
+    batch = next(iter(loader))
+    with torch.no_grad():
+        one, other = (learner.train().heard(batch).logits for _ in range(2))
+        assert not torch.equal(one, other)
+        one, other = (learner.eval().heard(batch).logits for _ in range(2))
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("kind", ["offline", "streaming", "nemo", "streaming from offline"])
@@ -293,6 +303,7 @@ def test_recordings_with_turns_teach_and_judge(tmp_path: Path) -> None:
         ("recipe.people=[3,2]", r"recipe.people=\[3, 2\]: give \[least, most\]"),
         ("recipe.seconds=[4]", r"recipe.seconds=\[4.0\]: give \[least, most\]"),
         ("recipe.limited_share=2", "recipe.limited_share=2.0: give a share from 0 to 1"),
+        ("recipe.dropout=1", "recipe.dropout=1.0: give a share from 0 to below 1"),
         ("recipe.limited_right=-1", "recipe.limited_right=-1: give a whole number of frames"),
         ("recipe.pair_weight=-1", "recipe.pair_weight=-1.0: give a weight"),
         ("recipe.pil_weight=-1", "pil=-1.0: give 0 or more"),
