@@ -203,12 +203,10 @@ class VoiceViews(DrawnExamples[Views]):
         people = rng.integers(self.classes, size=self.size)
         voices, taught = zip(*(self._voice(int(person), seconds, rng) for person in people), strict=True)
         views = list(self.maker.views(voices, seconds, rng))
-        return Views(
-            self.features([view.samples for view in views]),
-            torch.from_numpy(np.stack([view.kept for view in views])).float()[:, None],
-            torch.from_numpy(people),
-            torch.from_numpy(np.stack(taught)),
-        )
+        features = self.features([view.samples for view in views])
+        frames = -(-features.shape[1] // REDUCTION)  # the filter bank may leave out the last ones
+        kept = torch.from_numpy(np.stack([view.kept[:frames] for view in views])).float()
+        return Views(features, kept[:, None], torch.from_numpy(people), torch.from_numpy(np.stack(taught)))
 
     def features(self, sounds: Sequence[Samples]) -> torch.Tensor:
         """Return the features of sounds of one length."""

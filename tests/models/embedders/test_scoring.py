@@ -17,7 +17,12 @@ from speakerdiar.models.saving_parts import save_part
 from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
 
 FILE = Path("folder")
-SCORING = {"centre": [0.25, -0.5, 1.0], "voice_threshold": 0.4, "slot_threshold": 0.6, "linking_threshold": 0.7}
+SCORING: dict[str, Any] = {
+    "centre": [0.25, -0.5, 1.0],
+    "voice_threshold": 0.4,
+    "slot_threshold": 0.6,
+    "linking_threshold": 0.7,
+}
 
 
 def test_it_is_read_back() -> None:
