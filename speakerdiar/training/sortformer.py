@@ -52,6 +52,8 @@ SIZES = {
 }  # fmt: skip
 """Networks by name: one that a CPU teaches in an hour, and that of `diar_streaming_sortformer_4spk-v2`."""
 
+LICENCE = "that of the data it learnt from"
+
 
 @dataclass
 class ChunkOptions:
@@ -294,7 +296,7 @@ class SortformerRecipe(Recipe):
         if init is None:
             shape = replace(SIZES[self.options.size], speakers=self.options.speakers)
             normalize = self.options.normalize and not streaming
-            return SortformerNetwork(shape), Hearing(streaming, normalize, not streaming, {})
+            return SortformerNetwork(shape), Hearing(streaming, normalize, not streaming, {}, LICENCE)
         model = open_model(init)
         if isinstance(model, StreamingSortformerDiarizer):
             hearing = Hearing(streaming, False, False, model.scoring, model.licence)
