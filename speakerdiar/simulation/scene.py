@@ -26,15 +26,15 @@ CLIPS_OF_A_VOICE = 12
 
 TALKS = (
     TurnTaking(),
-    # Measured on the reference turns of AMI's meetings: long turns, pauses, and many back-channels.
+    # Fitted to the reference turns of AMI's meetings: long turns, pauses, and many back-channels.
     TurnTaking(
-        turn_hold=0.13, turn_switch=0.29, interruption=0.22, backchannel=0.36, hold_pause=2.4, switch_pause=1.2,
-        overlap=1.0, turn_length=5.8, turn_spread=1.27, backchannel_length=0.82,
+        turn_hold=0.1, turn_switch=0.25, interruption=0.22, backchannel=0.43, hold_pause=2.5, switch_pause=1.2,
+        overlap=2.1, turn_length=6.0, turn_spread=1.27, backchannel_length=1.3,
     ),
-    # Measured on the reference turns of VoxConverse's development set: broadcasts and debates.
+    # Fitted to those of VoxConverse's development set: broadcasts and debates.
     TurnTaking(
-        turn_hold=0.34, turn_switch=0.33, interruption=0.16, backchannel=0.17, hold_pause=0.92, switch_pause=0.6,
-        overlap=0.84, turn_length=9.8, turn_spread=1.2, backchannel_length=1.15,
+        turn_hold=0.33, turn_switch=0.31, interruption=0.16, backchannel=0.2, hold_pause=0.94, switch_pause=0.56,
+        overlap=1.15, turn_length=10.2, turn_spread=1.2, backchannel_length=1.6,
     ),
     # Calls and interviews: almost nobody talks at once.
     TurnTaking(turn_hold=0.4, turn_switch=0.55, interruption=0.03, backchannel=0.02, turn_length=4.0, switch_pause=0.4),
