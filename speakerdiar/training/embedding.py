@@ -35,10 +35,21 @@ from speakerdiar.simulation.clips import ClipPool, read_clips, read_noises
 from speakerdiar.training.config import OptimConfig
 from speakerdiar.training.learner import Learner
 from speakerdiar.training.recipes import Recipe
+from speakerdiar.training.recordings import RecordedConversations
 from speakerdiar.training.scenes import scene_named
 from speakerdiar.training.spoken_parts import spoken_parts
 from speakerdiar.training.teachers import Teacher
-from speakerdiar.training.voice_trials import Embedded, SideBatches, Sides, curve, embedded, figures, held_out_sides
+from speakerdiar.training.voice_trials import (
+    RECORDED_SECONDS,
+    Embedded,
+    SideBatches,
+    Sides,
+    curve,
+    embedded,
+    figures,
+    held_out_sides,
+    recorded_sides,
+)
 from speakerdiar.training.voice_views import Company, Samples, ViewMaker, Views, VoiceViews
 
 RATE = 16000
@@ -143,8 +154,10 @@ class EmbeddingLearner(Learner):
         return Embedded(batch.figure, vectors, batch.people.cpu().numpy(), batch.groups.cpu().numpy())
 
     def judged(self, observations: list[Embedded]) -> dict[str, float]:
-        """Return the equal error rates, in percent, beside those of the teacher."""
-        return {**figures(observations), **self.reference}
+        """Return the equal error rates, in percent, beside those of the teacher; recordings count, where there are."""
+        found = figures(observations)
+        counts = "eer_recorded" if "eer_recorded" in found else "eer_clips"
+        return {"eer": found[counts], **found, **self.reference}
 
     def _margin_share(self) -> float:
         return min(1.0, self.global_step / max(1.0, self.options.margin_warmup * self.steps))
@@ -174,10 +187,10 @@ class EmbeddingRecipe(Recipe):
         return DataLoader(self._views, batch_size=None, num_workers=self.config.data.workers)
 
     def validation_data(self) -> DataLoader[Sides] | None:
-        """Return sides of trials of speakers that are held out; None where nobody is."""
-        if not self._held_out_sides:
+        """Return sides of trials, from `data.validation` and of speakers held out; None where there are neither."""
+        if not self._sides:
             return None
-        return DataLoader(SideBatches(self._held_out_sides, self._frontend), batch_size=None)
+        return DataLoader(SideBatches(self._sides, self._frontend), batch_size=None)
 
     def save(self, learner: Learner, folder: Path) -> Path:
         """Write the trained network as a folder that `make_embedder` opens, with its centre and threshold."""
@@ -202,10 +215,10 @@ class EmbeddingRecipe(Recipe):
 
     def _reference(self) -> dict[str, float]:
         """Return what the validation says of the teacher."""
-        if self._teacher is None or not self._held_out_sides:
+        if self._teacher is None or not self._sides:
             return {}
         embedder = self._teacher.embedder
-        found = figures(embedded(self._held_out_sides, embedder), embedder.centre)
+        found = figures(embedded(self._sides, embedder), embedder.centre)
         return {f"teacher_{name}": figure for name, figure in found.items()}
 
     @cached_property
@@ -281,9 +294,13 @@ class EmbeddingRecipe(Recipe):
         return None if self.options.teacher is None else Teacher(make_embedder(self.options.teacher))
 
     @cached_property
-    def _held_out_sides(self) -> list[Sides]:
-        pool = self._pools[1]
-        return [] if pool is None else held_out_sides(pool, self._noises, self.config.data.seed)
+    def _sides(self) -> list[Sides]:
+        pool, data = self._pools[1], self.config.data
+        found = [] if pool is None else held_out_sides(pool, self._noises, data.seed)
+        if data.validation:
+            recordings = RecordedConversations(data.validation, RECORDED_SECONDS, RATE).recordings
+            found.append(recorded_sides(recordings, RATE))
+        return found
 
     def _card(self, parameters: int) -> ModelCard:
         train, held = self._pools

@@ -11,18 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from speakerdiar.errors import InputError
+from speakerdiar.frames import FrameGrid, activity, runs
 from speakerdiar.metrics.verification import DetCurve, det_curve
 from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.simulation.clips import ClipPool
+from speakerdiar.simulation.conversation import Conversation
 from speakerdiar.simulation.scene import Scene
+from speakerdiar.training.recordings import ReferencedRecording
 from speakerdiar.training.scenes import SCENES
 from speakerdiar.training.voice_views import Company, Samples, ViewMaker
 from speakerdiar.voiceprint import from_centre
 
 SIDES = 5
 """Of a speaker, clean, and as many distorted."""
-SECONDS: Mapping[str, float] = {"eer": 1.5, "eer_short": 0.7}
+SECONDS: Mapping[str, float] = {"eer_clips": 1.5, "eer_short": 0.7}
 """Lengths of the sides by the figure that they give."""
+RECORDED_SECONDS = 1.5
+RECORDED_SIDES = 30
+"""Of a speaker of a recording, at most."""
 SPOKEN = 0.7
 """Share of a side in which there should be speech."""
 TOLD_APART = Company(other=0.0, thinned=0.0)
@@ -91,6 +98,43 @@ def _sounds(
     voices = [[own[int(index)] for index in rng.integers(len(own), size=2)] for _ in range(each)]
     for maker in (plain, worn):
         yield from (view.samples for view in maker.views(voices, seconds, rng))
+
+
+def recorded_sides(
+    recordings: Sequence[ReferencedRecording], rate: int = 16000, seconds: float = RECORDED_SECONDS
+) -> Sides:
+    """Return sides of each speaker of recordings, from where nobody else talks: their samples.
+
+    Only sides of one recording are compared, as in diarization.
+
+    Raises:
+        InputError: nobody talks alone for so long.
+    """
+    sounds: list[Samples] = []
+    people: list[int] = []
+    groups: list[int] = []
+    for group, one in enumerate(recordings):
+        heard = one.window(0.0, one.seconds, rate)
+        for speaker in sorted({turn.speaker for turn in heard.turns}):
+            number = 1 + max(people, default=-1)
+            own = list(_alone(heard, speaker, round(seconds * rate), rate))
+            chosen = own[:: 1 + len(own) // RECORDED_SIDES]
+            sounds += chosen
+            people += [number] * len(chosen)
+            groups += [group] * len(chosen)
+    if not sounds:
+        raise InputError(f"In {len(recordings)} recordings nobody talks alone for {seconds} s: give others.")
+    return Sides("eer_recorded", torch.from_numpy(np.stack(sounds)), torch.tensor(people), torch.tensor(groups))
+
+
+def _alone(heard: Conversation, speaker: str, length: int, rate: int) -> Iterator[Samples]:
+    """Yield pieces of some samples, side by side, in which only this speaker talks."""
+    names = sorted({turn.speaker for turn in heard.turns})
+    grid = FrameGrid(0.01)
+    active = activity(heard.turns, names, grid, round(len(heard.samples) / rate / grid.step))
+    for first, last in runs(active[:, names.index(speaker)] & (active.sum(axis=1) == 1)):
+        begin, end = (round(grid.time(border) * rate) for border in (first, last))
+        yield from (heard.samples[place : place + length] for place in range(begin, end - length + 1, length))
 
 
 class SideBatches(Dataset[Sides]):

@@ -72,6 +72,17 @@ def saved(folder: Path, shape: ResNetShape = SHAPE) -> Path:
     return write_folder(folder, {"model": "wespeaker-resnet"}, weights, ModelCard("t", "s", "l", "o"))
 
 
+def recorded(folder: Path) -> Path:
+    """Write a manifest of a recording in which two voices talk in turn, and return its path."""
+    samples = np.concatenate([voice(number)[: 3 * RATE] for number in (10, 11, 10, 11)])
+    soundfile.write(folder / "talk.wav", samples, RATE)
+    lines = [f"SPEAKER talk 1 {3 * place} 3 <NA> <NA> v{place % 2} <NA> <NA>\n" for place in range(4)]
+    (folder / "talk.rttm").write_text("".join(lines))
+    manifest = folder / "talk.jsonl"
+    manifest.write_text('{"audio_filepath": "talk.wav", "rttm_filepath": "talk.rttm"}\n')
+    return manifest
+
+
 def curve(output: Path, name: str) -> list[float]:
     with (output / "curves" / "version_0" / "metrics.csv").open() as table:
         return [float(row[name]) for row in csv.DictReader(table) if row.get(name)]
@@ -82,7 +93,7 @@ def test_it_learns_from_voices_and_a_teacher_and_its_folder_embeds(settings: Com
     folder = train(compose(settings(f"recipe.teacher={teacher}")))
     losses = curve(tmp_path / "out", "loss")
     assert np.mean(losses[-2:]) < 0.9 * losses[0]
-    assert set(curve(tmp_path / "out", "teacher_eer")) != set()
+    assert set(curve(tmp_path / "out", "teacher_eer_clips")) != set()
     assert all(0 <= figure <= 100 for figure in curve(tmp_path / "out", "eer"))
     embedder = make_embedder(folder)
     (vector,) = embedder.embed(voice(20)[:RATE])
@@ -98,7 +109,14 @@ def test_it_learns_from_voices_and_a_teacher_and_its_folder_embeds(settings: Com
 
 def test_it_learns_voices_without_a_teacher_from_former_weights(settings: Compose, tmp_path: Path) -> None:
     init = saved(tmp_path / "init")
-    config = compose(settings("recipe.teacher=null", f"init={init}", "optim.freeze=[network.conv1.*]"))
+    config = compose(
+        settings(
+            "recipe.teacher=null",
+            f"init={init}",
+            "optim.freeze=[network.conv1.*]",
+            f"data.validation=[{recorded(tmp_path)}]",
+        )
+    )
     recipe = EmbeddingRecipe(config)
     before = recipe.learner().network.state_dict()
     for name, value in read_folder(init).weights.items():
@@ -108,6 +126,7 @@ def test_it_learns_voices_without_a_teacher_from_former_weights(settings: Compos
     assert (after["seg_1.weight"].float() - before["seg_1.weight"]).abs().max() > 0.01
     losses = curve(tmp_path / "out", "softmax")
     assert np.mean(losses[-2:]) < 0.9 * losses[0]
+    assert curve(tmp_path / "out", "eer") == curve(tmp_path / "out", "eer_recorded") != []
 
 
 def test_the_margin_grows(settings: Compose) -> None:

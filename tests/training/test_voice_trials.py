@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+import soundfile
 import torch
 
+from speakerdiar.annotation import Turn
+from speakerdiar.errors import InputError
+from speakerdiar.recording import Recording
 from speakerdiar.simulation.clips import ClipPool
 from speakerdiar.simulation.conversation import Clip
-from speakerdiar.training.voice_trials import Embedded, SideBatches, curve, figures, held_out_sides
+from speakerdiar.training.recordings import ReferencedRecording
+from speakerdiar.training.voice_trials import Embedded, SideBatches, curve, figures, held_out_sides, recorded_sides
 
 RNG = np.random.default_rng(0)
 POOL = ClipPool(
@@ -62,3 +70,21 @@ def test_batches_hold_the_features_of_all_sides_in_order() -> None:
 def test_a_pool_without_corpora_is_one_group() -> None:
     sides = held_out_sides(ClipPool(POOL.voices), [], 7, {"eer": 0.5}, each=1)
     assert set(sides[0].groups.tolist()) == {-1}
+
+
+def recorded(path: Path, *turns: Turn) -> ReferencedRecording:
+    """A recording of four seconds whose samples say where they are."""
+    soundfile.write(path, np.linspace(0, 0.5, 64000), 16000)
+    return ReferencedRecording(Recording(path.stem, str(path)), 4.0, turns)
+
+
+def test_sides_of_recordings_are_of_one_voice_alone(tmp_path: Path) -> None:
+    first = recorded(tmp_path / "x.wav", Turn(0.0, 2.2, "a"), Turn(2.0, 4.0, "b"))
+    second = recorded(tmp_path / "y.wav", Turn(1.0, 2.0, "a"))
+    sides = recorded_sides([first, second], seconds=0.9)
+    assert sides.people.tolist() == [0, 0, 1, 1, 2]
+    assert sides.groups.tolist() == [0, 0, 0, 0, 1]
+    starts = sides.inputs[:, 0] / 0.5 * 4
+    np.testing.assert_allclose(starts, [0.0, 0.9, 2.2, 3.1, 1.0], atol=0.01)
+    with pytest.raises(InputError, match="nobody talks alone for 3"):
+        recorded_sides([first], seconds=3.0)

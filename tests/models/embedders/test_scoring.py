@@ -23,11 +23,6 @@ SCORING: dict[str, Any] = {
     "slot_threshold": 0.6,
     "linking_threshold": 0.7,
 }
-    "centre": [0.25, -0.5, 1.0],
-    "voice_threshold": 0.4,
-    "slot_threshold": 0.6,
-    "linking_threshold": 0.7,
-}
 
 
 def test_it_is_read_back() -> None:
