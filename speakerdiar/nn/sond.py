@@ -88,7 +88,7 @@ class SondNetwork(nn.Module):
         found = features.new_zeros(len(features), frame_count(features.shape[1]), self.shape.dimension)
         for rows, alike in each_length(features, lengths):
             frames = self.encoder(alike)
-            found[rows, : frames.shape[1]] = frames
+            found[rows, : frames.shape[1]] = frames.to(found.dtype)  # autocast gives halves
         return found
 
     def profiles(self, raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,6 +202,6 @@ class SondSpeakerNetwork(nn.Module):
         """Return the profiles (B, D) of features (B, T, mel_bins) with lengths (B,), each 1 or more."""
         pooled = features.new_zeros(len(features), 2 * self.shape.trunk.outputs)
         for rows, alike in each_length(features, lengths):
-            pooled[rows] = whole_statistics(self.encoder.trunk(alike))
+            pooled[rows] = whole_statistics(self.encoder.trunk(alike)).to(pooled.dtype)
         profiles: torch.Tensor = self.decoder.resnet1_dense(pooled)
         return profiles

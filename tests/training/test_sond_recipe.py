@@ -100,6 +100,12 @@ def test_fine_tuning_begins_with_the_weights(clips: str, sond: Path, speakers: P
         torch.testing.assert_close(new.saved_weights()[name], old.saved_weights()[name], atol=1e-5, rtol=0)
 
 
+def test_mixed_precision(clips: str, speakers: Path, tmp_path: Path) -> None:
+    trained(clips, tmp_path / "a", 2, "recipe.part=speakers", "trainer.precision=bf16-mixed")
+    trained(clips, tmp_path / "b", 2, f"recipe.speakers={speakers}", "trainer.precision=bf16-mixed")
+    assert len(losses(tmp_path / "a/model")) == len(losses(tmp_path / "b/model")) == 2
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
