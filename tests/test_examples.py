@@ -12,15 +12,21 @@ from pipeline_files import pipeline_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
-ARGUMENTS = {"03_stream_microphone.py": [str(ROOT / "examples/data/conversation.flac")]}  # else it listens forever
+ARGUMENTS = {
+    "03_stream_microphone.py": [str(ROOT / "examples/data/conversation.flac")],  # else it listens forever
+    "07_simulate_and_train.py": ["4"],  # steps; more take minutes
+}
 
-SAYS = {"05_verify_speakers.py": "same speaker"}  # the others say who speaks when
+SAYS = {
+    "05_verify_speakers.py": "same speaker",
+    "07_simulate_and_train.py": "who speaks when",
+}  # the others say who speaks when
 
 
 def test_there_are_examples() -> None:
     numbered = {
         *("01_diarize_file.py", "02_own_model.py", "03_stream_microphone.py", "04_pyannote_pipeline.py"),
-        *("05_verify_speakers.py", "06_named_speakers.py"),
+        *("05_verify_speakers.py", "06_named_speakers.py", "07_simulate_and_train.py"),
     }
     assert {*numbered, "demo.py"} <= {path.name for path in EXAMPLES}
 
