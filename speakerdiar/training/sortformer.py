@@ -315,6 +315,8 @@ class SortformerRecipe(Recipe):
     def _pools(self) -> tuple[ClipPool, ClipPool | None]:
         """Who is learnt, and who is held out."""
         data = self.config.data
+        if not data.clips:
+            return ClipPool({}), None
         pool = read_clips(data.clips, speech=spoken_parts(self.options.speech))
         return pool.split(data.held_out) if data.held_out else (pool, None)
 

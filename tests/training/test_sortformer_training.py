@@ -286,13 +286,13 @@ def test_recordings_with_turns_teach_and_judge(tmp_path: Path) -> None:
     line = f'{{"audio_filepath": "{tmp_path}/a.wav", "rttm_filepath": "{tmp_path}/a.rttm"}}\n'
     (tmp_path / "a.jsonl").write_text(line)
     manifest = tmp_path / "a.jsonl"
-    recipe = SortformerRecipe(
-        settings(tmp_path, tmp_path / "run", "data.clips=[]", f"data.train={manifest}", f"data.validation={manifest}")
-    )
+    recorded = ("data.clips=[]", f"data.train={manifest}")
+    recipe = SortformerRecipe(settings(tmp_path, tmp_path / "run", *recorded, f"data.validation={manifest}"))
     batch = next(iter(recipe.training_data()))
     assert batch.labels.sum(dim=(1, 2)).min() > 20
     held = [conversation for one in held_out(recipe) for conversation in one.conversations]
     assert [one.turns for one in held] == [(Turn(0, 3, "Ann"),), (Turn(0, 3, "Bob"),)]
+    assert SortformerRecipe(settings(tmp_path, tmp_path / "run", *recorded)).validation_data() is None
 
 
 @pytest.mark.parametrize(
