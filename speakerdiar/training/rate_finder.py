@@ -33,9 +33,10 @@ def found_rate(config: TrainConfig, recipe: Recipe) -> float:
     Raises:
         ConfigError: several devices are asked for, or no rate was found.
     """
-    if config.trainer.devices not in ("auto", 1):
+    devices = lightning_trainer(config, devices=config.trainer.devices, logger=False).num_devices
+    if devices > 1:
         raise ConfigError(
-            f"optim.rate=null with trainer.devices={config.trainer.devices}: find the rate on one device "
+            f"optim.rate=null with trainer.devices={config.trainer.devices}, {devices} here: find the rate on one "
             "(trainer.devices=1), then give it."
         )
     learner, climb = recipe.learner(), _Climb()

@@ -19,7 +19,7 @@ LAST = "last.ckpt"
 SETTINGS = "config.yaml"
 """Of the folder of a training: all its settings."""
 MAY_DIFFER = (
-    *("output", "resume", "init", "data.workers", "trainer.max_steps", "trainer.validate_every"),
+    *("resume", "init", "data.workers", "trainer.max_steps", "trainer.validate_every"),
     *("trainer.validation_batches", "trainer.accelerator", "trainer.devices", "trainer.patience", "trainer.keep"),
     *("trainer.progress", "trainer.tensorboard"),
 )

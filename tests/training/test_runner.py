@@ -233,7 +233,7 @@ def test_a_rate_is_found_and_kept(tmp_path: Path) -> None:
     assert kept(tmp_path, "optim.rate") == rate
     several: TrainConfig = settings(tmp_path / "several", devices=2)
     several.optim.rate = None
-    with pytest.raises(ConfigError, match=r"trainer\.devices=2: find the rate on one device"):
+    with pytest.raises(ConfigError, match=r"trainer\.devices=2, 2 here: find the rate on one"):
         train(several, ToyRecipe)
 
 

@@ -22,7 +22,7 @@ from speakerdiar.training.sond_recipe import SondRecipe
 
 QUICK = (
     *("recipe=sond", "trainer.accelerator=cpu", "trainer.tensorboard=false", "data.held_out=4", "data.batch_size=8"),
-    *("trainer.validation_batches=2", f"recipe.rate={RATE}", "recipe.mel_bins=24", "recipe.filters=[4, 4, 8, 8]"),
+    *("trainer.validation_batches=1", f"recipe.rate={RATE}", "recipe.mel_bins=24", "recipe.filters=[4, 4, 8, 8]"),
     *("recipe.dimension=16", "recipe.units=32", "recipe.inner=32", "recipe.layers=1", "recipe.slots=3"),
     *("recipe.seconds=2.4", "recipe.talkers=[1, 2]", "recipe.absent=[0, 1]", "recipe.crop=0.4", "recipe.window=4"),
 )
@@ -36,13 +36,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def speakers(clips: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first training: what makes profiles."""
-    return trained(clips, tmp_path_factory.mktemp("speakers"), 40, "recipe.part=speakers", "optim.rate=1e-2")
+    return trained(clips, tmp_path_factory.mktemp("speakers"), 30, "recipe.part=speakers", "optim.rate=1e-2")
 
 
 @pytest.fixture(scope="module")
 def sond(clips: str, speakers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The second training: SOND."""
-    return trained(clips, tmp_path_factory.mktemp("sond"), 60, f"recipe.speakers={speakers}", "optim.rate=1e-2")
+    return trained(clips, tmp_path_factory.mktemp("sond"), 36, f"recipe.speakers={speakers}", "optim.rate=1e-2")
 
 
 def trained(clips: str, output: Path, steps: int, *more: str) -> Path:
