@@ -32,7 +32,7 @@ from speakerdiar.nn.aam import AamSoftmax, direction_loss, relation_loss
 from speakerdiar.nn.resnet34 import REDUCTION, STAGES, ResNetShape, SpeakerResNet
 from speakerdiar.nn.statistics_pooling import weighted_statistics
 from speakerdiar.simulation.clips import ClipPool, read_clips, read_noises
-from speakerdiar.training.config import OptimConfig
+from speakerdiar.training.config import OptimConfig, TrainConfig
 from speakerdiar.training.learner import Learner
 from speakerdiar.training.recipes import Recipe
 from speakerdiar.training.recordings import RecordedConversations
@@ -168,6 +168,13 @@ class EmbeddingRecipe(Recipe):
 
     Options: ClassVar[type] = EmbeddingOptions
 
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        require(bool(config.data.clips), "data.clips", [], "give clips of many speakers")
+        require(len(self.options.seconds) == 2, "recipe.seconds", self.options.seconds, "give [least, most]")
+        for name in ("softmax", "direction", "relation", "margin_warmup"):
+            require(getattr(self.options, name) >= 0, f"recipe.{name}", getattr(self.options, name), "give 0 or more")
+
     @property
     def options(self) -> EmbeddingOptions:
         """The recipe's own settings."""
@@ -281,7 +288,6 @@ class EmbeddingRecipe(Recipe):
     def _pools(self) -> tuple[ClipPool, ClipPool | None]:
         """Who is learnt, and who is held out."""
         data = self.config.data
-        require(bool(data.clips), "data.clips", [], "give clips of many speakers")
         pool = read_clips(data.clips, RATE, speech=spoken_parts())
         return pool.split(data.held_out) if data.held_out else (pool, None)
 

@@ -140,7 +140,10 @@ def test_weights_that_cannot_learn_are_refused(settings: Compose, tmp_path: Path
         EmbeddingRecipe(compose(settings("recipe.teacher=null", f"init={folded}"))).learner()
 
 
-@pytest.mark.parametrize("given", ["recipe.blocks=[1, 1]", "recipe.mel_bins=20", "data.clips=[]"])
+@pytest.mark.parametrize(
+    "given",
+    ["recipe.blocks=[1, 1]", "recipe.mel_bins=20", "data.clips=[]", "recipe.seconds=[1.0]", "recipe.direction=-1"],
+)
 def test_what_cannot_be_is_refused(settings: Compose, given: str) -> None:
     with pytest.raises(ConfigError, match=given.partition("=")[0]):
         EmbeddingRecipe(compose(settings("recipe.teacher=null", given))).learner()
