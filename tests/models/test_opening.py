@@ -46,7 +46,8 @@ def test_a_nemo_file_says_whether_it_streams(tmp_path: Path, streaming: bool, as
 
 
 def test_a_folder_of_ours_says_which_model_it_is(tmp_path: Path) -> None:
-    for number, model in enumerate((tiny_offline(), tiny_streaming())):
+    models: list[SortformerDiarizer | StreamingSortformerDiarizer] = [tiny_offline(), tiny_streaming()]
+    for number, model in enumerate(models):
         assert isinstance(load_model(model.save_pretrained(tmp_path / str(number))), type(model))
 
 

@@ -54,7 +54,8 @@ def pipelines(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.fixture(scope="module")
 def heard(pipelines: dict[str, EendVcDiarizer], golden: Path) -> Any:
     """What the networks make of each recording; both pipelines have the same ones, so that it is computed once."""
-    model, known = pipelines["3.1"], {}
+    model = pipelines["3.1"]
+    known: dict[str, Any] = {}
 
     def of(name: str) -> Any:
         if name not in known:
