@@ -94,7 +94,7 @@ class EmbeddingOptions:
     margin_warmup: float = 0.1
     softmax: float = 1.0
     teacher: str | None = "ge2e"
-    direction: float = 5.0
+    direction: float = 20.0
     relation: float = 0.0
 
 
