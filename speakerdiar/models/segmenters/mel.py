@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -12,10 +13,11 @@ from typing_extensions import Self
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.installed import load_weights
-from speakerdiar.config import require
+from speakerdiar.config import is_count, require
 from speakerdiar.errors import ConfigError, WeightsError
 from speakerdiar.mixins.local_segmentation import LocalSegmentationMixin
 from speakerdiar.models.pretrained import check_model, precision_of
+from speakerdiar.nn.log_mel import LogMel
 from speakerdiar.nn.mel_segmenter import HOP, OUTPUTS, REDUCTION, MelSegmenter, MelSegmenterShape
 from speakerdiar.nn.threads import map_over_threads
 from speakerdiar.postprocessing.powerset import Powerset
@@ -60,25 +62,35 @@ class MelLocalSegmenter(torch.nn.Module, LocalSegmentationMixin):
         super().__init__()
         self._powerset = powerset or Powerset()
         require(self._powerset.classes == network.shape.classes, "powerset", self._powerset, "give the network's")
-        require(FRAME <= window <= MOST_SECONDS * RATE, "window", window, f"give {FRAME} to {MOST_SECONDS * RATE}")
+        fits = is_count(window, least=FRAME) and window <= MOST_SECONDS * RATE
+        require(fits, "window", window, f"give samples from {FRAME} to {MOST_SECONDS * RATE}")
         self.network = network
-        self.overlap_bias, self.speech_bias = float(overlap_bias), float(speech_bias)
+        self.overlap_bias = _finite("overlap_bias", overlap_bias)
+        self.speech_bias = _finite("speech_bias", speech_bias)
         frames = network.frames(window)
         self._grid = WindowGrid(RATE, window, max(1, window // 10), frames, frame_step=FRAME, receptive=FRAME)
         self.eval().requires_grad_(False)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, *, precision: str = "fp32", **options: Any) -> Self:
+    def from_checkpoint(
+        cls,
+        checkpoint: Checkpoint,
+        *,
+        precision: str = "fp32",
+        overlap_bias: float | None = None,
+        speech_bias: float | None = None,
+    ) -> Self:
         """Make the model of a folder of our own format.
 
         Args:
             checkpoint: what was read.
             precision: of the network: fp32, bf16 or fp16.
-            options: `overlap_bias`, `speech_bias`, in place of what the folder says.
+            overlap_bias: as for the class; by default what the folder says.
+            speech_bias: the same.
 
         Raises:
             WeightsError: the weights belong to another model.
-            ConfigError: no such precision.
+            ConfigError: no such precision or bias.
         """
         dtype = precision_of(precision)
         check_model(checkpoint, cls.MODEL_NAME)
@@ -86,15 +98,23 @@ class MelLocalSegmenter(torch.nn.Module, LocalSegmentationMixin):
         try:
             with torch.device("meta"):  # no numbers are drawn for weights that come from the file
                 network = MelSegmenter(MelSegmenterShape(**said["shape"]))
-            settings = {name: said[name] for name in ("window", "overlap_bias", "speech_bias")}
-            powerset = Powerset(**said["powerset"])
+            network.mel = LogMel(network.shape.bands, hop=HOP)  # computed, not stored
+            made = cls(
+                network,
+                window=said["window"],
+                powerset=Powerset(**said["powerset"]),
+                overlap_bias=said["overlap_bias"],
+                speech_bias=said["speech_bias"],
+            )
         except (ConfigError, KeyError, TypeError) as error:
             raise WeightsError(f"{checkpoint.path} can't be used: {error!s:.200} Get it anew.") from error
-        network.mel = type(network.mel)(network.shape.bands, hop=HOP)  # computed, not stored
         weights = {name.removeprefix(_PREFIX): value.float() for name, value in checkpoint.weights.items()}
         load_weights(network, weights, checkpoint.path)
         network.to(dtype).mel.float()  # features are always computed in full precision
-        return cls(network, powerset=powerset, **{**settings, **options})
+        for name, bias in (("overlap_bias", overlap_bias), ("speech_bias", speech_bias)):
+            if bias is not None:
+                setattr(made, name, _finite(name, bias))
+        return made
 
     @property
     def grid(self) -> WindowGrid:
@@ -135,3 +155,9 @@ class MelLocalSegmenter(torch.nn.Module, LocalSegmentationMixin):
         """Score a few windows: features one by one, which stay in the cache, the LSTM together."""
         features = torch.cat([self.network.features(row) for row in torch.split(rows, 1)])
         return self.network.classify(features.to(self.network.classifier.weight.dtype))
+
+
+def _finite(name: str, bias: Any) -> float:
+    number = isinstance(bias, int | float) and not isinstance(bias, bool) and math.isfinite(bias)
+    require(number, name, bias, "give a finite number")
+    return float(bias)
