@@ -27,6 +27,8 @@ Range = tuple[float, float]
 MORE_CLIPS = 2
 """Of a speaker whose clip is shorter than a view."""
 TRIES = 10
+STEP = 0.16
+"""Seconds from one length to the next: for each new length, libraries make kernels anew and keep them."""
 NAMES = ("own", "other")
 
 
@@ -199,7 +201,8 @@ class VoiceViews(DrawnExamples[Views]):
 
     def draw(self, rng: np.random.Generator) -> Views:
         """Return a batch; lengths are as frequent as their logarithms are wide."""
-        seconds = round(float(np.exp(rng.uniform(*np.log(self.seconds)))), 2)
+        wanted = float(np.exp(rng.uniform(*np.log(self.seconds))))
+        seconds = round(float(np.clip(round(wanted / STEP) * STEP, *self.seconds)), 2)
         people = rng.integers(self.classes, size=self.size)
         voices, taught = zip(*(self._voice(int(person), seconds, rng) for person in people), strict=True)
         views = list(self.maker.views(voices, seconds, rng))
