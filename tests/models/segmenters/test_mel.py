@@ -84,7 +84,7 @@ def test_half_precision_scores_nearly_the_same(folder: Path) -> None:
 )
 def test_broken_folders_say_so(folder: Path, key: str, value: Any) -> None:
     config = OmegaConf.load(folder / "config.yaml")
-    config[key] = value
+    OmegaConf.update(config, key, value, merge=False)
     OmegaConf.save(config, folder / "config.yaml")
     with pytest.raises(WeightsError, match="can't be used"):
         make_local_segmenter(folder)
