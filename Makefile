@@ -34,7 +34,7 @@ docs: $(VENV)/.dev-installed ## build the documentation in docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
 # Parts of others, and those that take recordings of one's own.
-NO_BENCH := long_recordings full_size_parts peak_memory named verification sond_training
+NO_BENCH := long_recordings full_size_parts peak_memory named verification sond_training sortformer_training training_data
 
 bench: $(VENV)/.dev-installed ## run the benchmarks
 	@for file in $(filter-out $(NO_BENCH:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
