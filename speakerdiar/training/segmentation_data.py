@@ -154,19 +154,41 @@ class ShuffledWindows(DrawnExamples[Window]):
 
     def stream(self, rng: np.random.Generator) -> Iterator[Window]:
         """Yield windows."""
-        held: list[Window] = []
-        for made, window in enumerate(self._windows(rng)):
-            if made < self.kept:
-                held.append(window)
-            else:
-                held[made % self.kept] = window
+        held: _Held | None = None
+        for window in self._windows(rng):
+            held = held or _Held(window, self.kept)
+            held.put(window)
             for _ in range(self.uses):
-                yield held[int(rng.integers(len(held)))]
+                yield held.drawn(rng)
 
     def _windows(self, rng: np.random.Generator) -> Iterator[Window]:
         streams = [source(rng) for source in self.sources]
         while True:
             yield from self.cutter.cut(next(streams[int(rng.integers(len(streams)))]), rng)
+
+
+class _Held:
+    """The latest windows, in one piece of memory: thousands of small ones between large ones would tear it to shreds.
+
+    Args:
+        like: a window of the shapes of all.
+        most: how many are held.
+    """
+
+    def __init__(self, like: Window, most: int) -> None:
+        self._parts = Window(*(torch.empty((most, *part.shape), dtype=part.dtype) for part in like))
+        self._most, self._count = most, 0
+
+    def put(self, window: Window) -> None:
+        """Hold one more, in place of the oldest."""
+        for held, part in zip(self._parts, window, strict=True):
+            held[self._count % self._most] = part
+        self._count += 1
+
+    def drawn(self, rng: np.random.Generator) -> Window:
+        """Return one of them."""
+        place = int(rng.integers(min(self._count, self._most)))
+        return Window(*(part[place].clone() for part in self._parts))
 
 
 class HeldOutWindows(IterableDataset[Window]):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from speakerdiar.training.composing import compose
 from speakerdiar.training.local_errors import LocalErrors
 from speakerdiar.training.runner import train
 from speakerdiar.training.segmentation import SegmentationRecipe
-from speakerdiar.training.segmentation_data import WindowCutter
+from speakerdiar.training.segmentation_data import ShuffledWindows, WindowCutter
 
 TINY = (
     "recipe=segmentation",
@@ -154,6 +156,23 @@ def test_windows_hold_who_talks_in_them() -> None:
     assert spoken[:, 1].nonzero()[0].tolist() == list(range(40, 100))
     assert not spoken[:, 2].any()
     assert window.teacher.isnan().all()
+
+
+def test_the_latest_windows_come_several_times() -> None:
+    segmenter = _segmenter()
+    cutter = WindowCutter(segmenter.grid, segmenter.powerset, lambda samples: samples, level_jitter=0)
+
+    def numbered(rng: np.random.Generator) -> Iterator[Conversation]:
+        """Conversations whose number is the length of their only turn, in frames."""
+        for number in range(1, 90):
+            yield Conversation(np.ones(32000, np.float32), (Turn(0, number * 0.02, "a"),))
+
+    drawn = ShuffledWindows([numbered], cutter, seed=0, uses=3, kept=4)
+    numbers = [int(window.labels.sum()) for window in islice(drawn, 240)]
+    for place, number in enumerate(numbers):
+        newest = place // 3 + 1
+        assert newest - 4 < number <= newest
+    assert max(numbers.count(number) for number in set(numbers)) > 3
 
 
 def test_windows_with_too_many_people_are_left_out() -> None:
