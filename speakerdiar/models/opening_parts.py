@@ -35,6 +35,7 @@ OWN: Mapping[str, str] = {
     "mel-segmenter": f"{_SEGMENTERS}.mel:MelLocalSegmenter",
     "wespeaker-resnet": _RESNET,
     "campplus": _CAMPPLUS,
+    "ge2e": f"{_EMBEDDERS}.ge2e:Ge2eEmbedder",
     "sond-speaker": _SOND,
 }
 """Names in `config.yaml` of our own format."""

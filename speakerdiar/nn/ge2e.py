@@ -20,7 +20,13 @@ class Ge2eEncoder(torch.nn.Module):
         self.lstm = torch.nn.LSTM(n_mels, hidden, layers, batch_first=True)
         self.linear = torch.nn.Linear(hidden, dimension)
 
-    def forward(self, mels: torch.Tensor) -> torch.Tensor:
-        """Return embeddings of no fixed length, (B, dimension), of mel frames (B, T, n_mels)."""
+    def forward(self, mels: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Return embeddings of no fixed length, (B, dimension), of mel frames (B, T, n_mels).
+
+        Args:
+            mels: the frames.
+            lengths: frames of each row that count, the first ones, int64 from 1 to T, (B,); all if left out.
+        """
         states, _ = self.lstm(mels)  # (B, T, H); the cheap way to the last layer's state at the end
-        return torch.relu(self.linear(states[:, -1]))
+        last = states[:, -1] if lengths is None else states[torch.arange(len(states)), lengths - 1]
+        return torch.relu(self.linear(last))

@@ -1,36 +1,27 @@
-"""The recipe of embedders: a residual network learns to tell voices apart, and what a teacher says of them."""
+"""The recipe of embedders: a network learns to tell voices apart, and what a teacher says of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from speakerdiar.checkpoints.checkpoint import Checkpoint
 from speakerdiar.checkpoints.folder import ModelCard, write_folder
 from speakerdiar.config import require
 from speakerdiar.errors import ConfigError
+from speakerdiar.mixins.embedding import EmbeddingMixin
 from speakerdiar.models.embedders import make_embedder
-from speakerdiar.models.embedders.resnet import (
-    CentredFbank,
-    WespeakerEmbedder,
-    centring_span,
-    filter_bank,
-    hyper_parameters,
-    network_weights,
-    trained_resnet,
-)
 from speakerdiar.models.embedders.scoring import SCORING, Scoring
-from speakerdiar.models.opening import local_place
-from speakerdiar.models.opening_parts import OWN, read_part, weights_file
 from speakerdiar.nn.aam import AamSoftmax, direction_loss, relation_loss
-from speakerdiar.nn.resnet34 import REDUCTION, STAGES, ResNetShape, SpeakerResNet
-from speakerdiar.nn.statistics_pooling import weighted_statistics
+from speakerdiar.nn.resnet34 import REDUCTION, STAGES, ResNetShape
 from speakerdiar.simulation.clips import ClipPool, read_clips, read_noises
 from speakerdiar.training.config import OptimConfig, TrainConfig
 from speakerdiar.training.learner import Learner
@@ -39,6 +30,7 @@ from speakerdiar.training.recordings import RecordedConversations
 from speakerdiar.training.scenes import scene_named
 from speakerdiar.training.spoken_parts import spoken_parts
 from speakerdiar.training.teachers import Teacher
+from speakerdiar.training.voice_networks import ResNetVoices, VoiceNetwork, trained_voices
 from speakerdiar.training.voice_trials import (
     RECORDED_SECONDS,
     Embedded,
@@ -102,51 +94,54 @@ class EmbeddingLearner(Learner):
     """Teaches a network voices by their numbers and by a teacher's vectors, and judges it by trials of others.
 
     Args:
-        network: what learns, its batch norms not folded.
+        voices: makes what learns, and feeds it.
         optim: how weights move.
         steps: of the whole training.
         options: weights of the losses.
         classes: voices to tell apart.
         taught: size of the teacher's vectors; 0 without a teacher.
+        translated: vectors aren't the teacher's themselves, but are mapped to them.
     """
 
     METRIC = "eer"
 
     def __init__(
         self,
-        network: SpeakerResNet,
+        voices: VoiceNetwork,
         optim: OptimConfig,
         steps: int,
         options: EmbeddingOptions,
         classes: int,
         taught: int = 0,
+        *,
+        translated: bool = True,
     ) -> None:
-        # On a CPU, channels in the innermost place take a third less time.
-        super().__init__(network.to(memory_format=torch.channels_last), optim, steps)  # type: ignore[call-overload]
-        self.options = options
+        super().__init__(voices.network(), optim, steps)
+        self.voices, self.options, self.taught = voices, options, taught
         self.reference: dict[str, float] = {}
-        self.head = AamSoftmax(network.shape.dimension, classes, options.margin, options.scale)
-        self.translation = torch.nn.Linear(network.shape.dimension, taught, bias=False) if taught else None
+        self.head = AamSoftmax(voices.dimension, classes, options.margin, options.scale)
+        linear = translated and taught
+        self.translation = torch.nn.Linear(voices.dimension, taught, bias=False) if linear else torch.nn.Identity()
+        centre = voices.scoring.centre
+        self.register_buffer("centre", None if centre is None else torch.tensor(centre), persistent=False)
 
-    network: SpeakerResNet
+    centre: torch.Tensor | None
 
     def losses(self, batch: Views) -> dict[str, torch.Tensor]:
         """Return the weighted sum of the losses, and each."""
         vectors = self.vectors(batch.features, batch.kept)
         with torch.autocast(vectors.device.type, enabled=False):
             found = {"softmax": self.head(vectors, batch.people, self._margin_share())}
-            if self.translation is not None:
+            if self.taught:
                 found["direction"] = direction_loss(self.translation(vectors), batch.taught)
                 found["relation"] = relation_loss(vectors, batch.taught)
         total = sum((getattr(self.options, name) * loss for name, loss in found.items()), vectors.new_zeros(()))
         return {"loss": total, **found}
 
     def vectors(self, features: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the vectors of features (B, T, bands), pooled over what is kept (B, 1, F): (B, dimension)."""
-        frames = self.network.trunk(features)
-        with torch.autocast(frames.device.type, enabled=False):
-            weights = frames.new_ones((len(frames), 1, frames.shape[1])) if kept is None else kept
-            return self.network.project(weighted_statistics(frames, weights))[:, 0]
+        """Return vectors as they are compared, from the centre on where there is one: (B, dimension)."""
+        found = self.voices.vectors(self.network, features, kept)
+        return found if self.centre is None else functional.normalize(found, dim=1) - self.centre
 
     def observed(self, batch: Sides) -> Embedded:
         """Return the vectors of sides of trials."""
@@ -185,7 +180,10 @@ class EmbeddingRecipe(Recipe):
         """Make the network, from `init` where given, and what teaches it."""
         taught = 0 if self._teacher is None else self._teacher.dimension
         classes, steps = self._views.classes, self.config.trainer.max_steps
-        learner = EmbeddingLearner(self._network(), self.config.optim, steps, self.options, classes, taught)
+        translated = not self._goes_on
+        learner = EmbeddingLearner(
+            self._voices, self.config.optim, steps, self.options, classes, taught, translated=translated
+        )
         learner.reference = self._reference()
         return learner
 
@@ -197,28 +195,32 @@ class EmbeddingRecipe(Recipe):
         """Return sides of trials, from `data.validation` and of speakers held out; None where there are neither."""
         if not self._sides:
             return None
-        return DataLoader(SideBatches(self._sides, self._frontend), batch_size=None)
+        return DataLoader(SideBatches(self._sides, self._voices.features), batch_size=None)
 
     def save(self, learner: Learner, folder: Path) -> Path:
         """Write the trained network as a folder that `make_embedder` opens, with its centre and threshold."""
         weights = {name: _smaller(value) for name, value in learner.network.state_dict().items()}
-        config = {"model": "wespeaker-resnet", "hyper_parameters": self._hyper_parameters}
-        bare = WespeakerEmbedder.from_checkpoint(Checkpoint(folder, config, weights))
+        config = {"model": self._voices.MODEL, **self._voices.settings}
+        bare = self._voices.embedder(Checkpoint(folder, config, weights))
         scoring = self._scoring(bare)
         card = self._card(sum(value.numel() for value in weights.values()))
         return write_folder(folder, {**config, SCORING: scoring.plain()}, weights, card, overwrite=True)
 
-    def _scoring(self, embedder: WespeakerEmbedder) -> Scoring:
-        """Measure the centre on speakers that were learnt, and the threshold on those held out."""
-        voices = self._pools[0].voices
-        clips = (voices[name][0] for name in sorted(voices))
-        vectors = [Teacher(embedder).embed(clip.samples) for clip in clips]
-        centre = np.stack(vectors).mean(axis=0)
+    def _scoring(self, embedder: EmbeddingMixin) -> Scoring:
+        """Keep the centre that was learnt from, or measure it on what was learnt; measure the threshold on the rest."""
+        known = self._voices.scoring
+        centre = self._mean(embedder) if known.centre is None else known.centre
         threshold = None
         if self._pools[1] is not None:
             sides = held_out_sides(self._pools[1], self._noises, self.config.data.seed, VERIFIED)
             threshold = curve(embedded(sides, embedder), centre).eer_threshold
-        return Scoring(centre=centre, voice_threshold=threshold)
+        return replace(known if self._goes_on else Scoring(), centre=centre, voice_threshold=threshold)
+
+    def _mean(self, embedder: EmbeddingMixin) -> NDArray[np.float32]:
+        voices = self._pools[0].voices
+        clips = (voices[name][0] for name in sorted(voices))
+        vectors = np.stack([Teacher(embedder).embed(clip.samples) for clip in clips])
+        return np.asarray(vectors.mean(axis=0), dtype=np.float32)
 
     def _reference(self) -> dict[str, float]:
         """Return what the validation says of the teacher."""
@@ -231,39 +233,23 @@ class EmbeddingRecipe(Recipe):
     @cached_property
     def _views(self) -> VoiceViews:
         options = self.options
-        scene, company = scene_named(options.scene, options.seconds[1], (1, 1)), Company(other=options.other)
+        least, most = options.seconds
+        scene, company = scene_named(options.scene, most, (1, 1)), Company(other=options.other)
         return VoiceViews(
             ViewMaker(pool=self._pools[0], scene=scene, company=company, noises=self._noises),
-            self._frontend,
+            self._voices.inputs,
             speeds=options.speeds,
-            seconds=(options.seconds[0], options.seconds[1]),
+            seconds=(least, min(most, self._voices.longest)),
             size=self.config.data.batch_size,
             teacher=self._teacher,
             seed=self.config.data.seed,
         )
 
     @cached_property
-    def _start(self) -> Checkpoint | None:
-        """What `init` names."""
-        if self.config.init is None:
-            return None
-        checkpoint, home = read_part(weights_file(local_place(self.config.init)))
-        if home != OWN["wespeaker-resnet"]:
-            raise ConfigError(f"init={self.config.init!r} is no WeSpeaker ResNet: give weights of one.")
-        return checkpoint
+    def _voices(self) -> VoiceNetwork:
+        return ResNetVoices(self._shape()) if self.config.init is None else trained_voices(self.config.init)
 
-    def _network(self) -> SpeakerResNet:
-        if self._start is None:
-            return SpeakerResNet(self._shape)
-        network = trained_resnet(network_weights(self._start), self._start.path)
-        if network.shape.folded:
-            raise ConfigError(f"init={self.config.init!r} has no batch norms any more: give weights that still do.")
-        return network
-
-    @cached_property
     def _shape(self) -> ResNetShape:
-        if self._start is not None:
-            return ResNetShape.of(network_weights(self._start), self._start.path)
         options = self.options
         blocks = tuple(options.blocks)
         if len(blocks) != STAGES or min(blocks) < 1 or options.mel_bins % REDUCTION:
@@ -273,16 +259,10 @@ class EmbeddingRecipe(Recipe):
             )
         return ResNetShape(options.channels, blocks, options.mel_bins, options.dimension)
 
-    @cached_property
-    def _hyper_parameters(self) -> dict[str, Any]:
-        if self._start is not None:
-            return dict(hyper_parameters(self._start))
-        return {"num_mel_bins": self._shape.mel_bins}
-
-    @cached_property
-    def _frontend(self) -> CentredFbank:
-        given, place = self._hyper_parameters, Path(self.config.init or "init")
-        return CentredFbank(filter_bank(given, self._shape.mel_bins, place), centring_span(given, place))
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the network begins as its own teacher, so that vectors stay where they are."""
+        return self.config.init is not None and self.config.init == self.options.teacher
 
     @cached_property
     def _pools(self) -> tuple[ClipPool, ClipPool | None]:
@@ -312,16 +292,17 @@ class EmbeddingRecipe(Recipe):
         train, held = self._pools
         hours = train.seconds / 3600
         left = "nobody" if held is None else f"{len(held.voices)} speakers"
+        start = "" if self.config.init is None else f" from the weights {self.config.init}"
         teacher = "no teacher" if self._teacher is None else f"the embedder {self.options.teacher} as a teacher"
         return ModelCard(
-            title="A residual network that embeds voices",
+            title=self._voices.TITLE,
             summary=(
                 "Turns a stretch of one voice, 16 kHz mono audio, into a vector. Trained by "
-                f"`speakerdiar train recipe=embedding` on {hours:.1f} hours of {len(train.voices)} speakers of "
+                f"`speakerdiar train recipe=embedding`{start} on {hours:.1f} hours of {len(train.voices)} speakers of "
                 f"{', '.join(sorted(set(train.corpora.values())))}, with {left} held out and {teacher}; "
                 f"{parameters / 1e6:.2f} million numbers."
             ),
-            licence="that of the data it learnt from",
+            licence="that of the data it learnt from, and of weights that it began with",
             source="`speakerdiar train recipe=embedding`",
             loading='model = speakerdiar.load_model("path/to/a/segmenter", embedder="path/to/this/folder")',
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ RECORDED_SIDES = 30
 """Of a speaker of a recording, at most."""
 SPOKEN = 0.7
 """Share of a side in which there should be speech."""
+FrontEnd = Callable[[torch.Tensor], torch.Tensor]
 TOLD_APART = Company(other=0.0, thinned=0.0)
 
 
@@ -146,7 +147,7 @@ class SideBatches(Dataset[Sides]):
         size: sides of a batch.
     """
 
-    def __init__(self, sides: Sequence[Sides], frontend: torch.nn.Module, size: int = 64) -> None:
+    def __init__(self, sides: Sequence[Sides], frontend: FrontEnd, size: int = 64) -> None:
         self.batches = [part for one in sides for part in self._parts(one, frontend, size)]
 
     def __len__(self) -> int:
@@ -156,11 +157,11 @@ class SideBatches(Dataset[Sides]):
         return self.batches[index]
 
     @staticmethod
-    def _parts(sides: Sides, frontend: torch.nn.Module, size: int) -> Iterator[Sides]:
+    def _parts(sides: Sides, frontend: FrontEnd, size: int) -> Iterator[Sides]:
         for first in range(0, len(sides.people), size):
             chosen = slice(first, first + size)
             with torch.inference_mode():
-                features: torch.Tensor = frontend(sides.inputs[chosen]).clone()
+                features = frontend(sides.inputs[chosen]).clone()
             yield Sides(sides.figure, features, sides.people[chosen], sides.groups[chosen])
 
 

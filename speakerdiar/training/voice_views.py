@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -44,12 +44,38 @@ class View(NamedTuple):
     kept: NDArray[np.bool_]
 
 
+class Inputs(Protocol):
+    """Makes of views of one length what a network takes of them."""
+
+    def __call__(self, views: Sequence[View]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return features float32 (B, T, bands), and which frames of the network count, 0 or 1, float32 (B, 1, F)."""
+
+
+@dataclass(frozen=True)
+class WholeViews:
+    """Features of all that is heard, for networks that leave frames out where they pool.
+
+    Attributes:
+        frontend: features of samples (B, n): (B, T, bands).
+    """
+
+    frontend: torch.nn.Module
+
+    def __call__(self, views: Sequence[View]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the features of views, and their frames that are kept."""
+        with torch.inference_mode():
+            found: torch.Tensor = self.frontend(torch.from_numpy(np.stack([view.samples for view in views])))
+        frames = -(-found.shape[1] // REDUCTION)  # the filter bank may leave out the last ones
+        kept = torch.from_numpy(np.stack([view.kept[:frames] for view in views])).float()
+        return found.clone(), kept[:, None]
+
+
 class Views(NamedTuple):
     """A batch to learn from, of one length.
 
     Attributes:
-        features: of the filter bank, float32, (B, T, bands).
-        kept: frames of the network to pool, 0 or 1, float32, (B, 1, F).
+        features: what the network takes, float32, (B, T, bands).
+        kept: frames of the network that count, 0 or 1, float32, (B, 1, F).
         people: the class of each, int64, (B,).
         taught: a teacher's vectors, float32, (B, D); (B, 0) without a teacher.
     """
@@ -161,7 +187,7 @@ class VoiceViews(DrawnExamples[Views]):
 
     Args:
         maker: draws views.
-        frontend: features of samples (B, n): (B, T, bands).
+        inputs: makes of views what the network takes.
         speeds: factors at which clips are played; pitch and formants move with them.
         seconds: length of the views of a batch, (least, most).
         size: views of a batch.
@@ -172,7 +198,7 @@ class VoiceViews(DrawnExamples[Views]):
     def __init__(
         self,
         maker: ViewMaker,
-        frontend: torch.nn.Module,
+        inputs: Inputs,
         *,
         speeds: Sequence[float] = (1.0,),
         seconds: Range = (0.6, 3.0),
@@ -185,7 +211,7 @@ class VoiceViews(DrawnExamples[Views]):
             raise ConfigError(f"seconds={seconds!r}: give (least, most), 0.4 s or more.")
         if not speeds or not all(0.5 <= speed <= 2 for speed in speeds):
             raise ConfigError(f"speeds={speeds!r}: give factors from 0.5 to 2.")
-        self.maker, self.frontend, self.teacher = maker, frontend, teacher
+        self.maker, self.inputs, self.teacher = maker, inputs, teacher
         self.speeds, self.seconds, self.size = tuple(speeds), seconds, size
         self.names = sorted(maker.pool.voices)
 
@@ -205,17 +231,8 @@ class VoiceViews(DrawnExamples[Views]):
         seconds = round(float(np.clip(round(wanted / STEP) * STEP, *self.seconds)), 2)
         people = rng.integers(self.classes, size=self.size)
         voices, taught = zip(*(self._voice(int(person), seconds, rng) for person in people), strict=True)
-        views = list(self.maker.views(voices, seconds, rng))
-        features = self.features([view.samples for view in views])
-        frames = -(-features.shape[1] // REDUCTION)  # the filter bank may leave out the last ones
-        kept = torch.from_numpy(np.stack([view.kept[:frames] for view in views])).float()
-        return Views(features, kept[:, None], torch.from_numpy(people), torch.from_numpy(np.stack(taught)))
-
-    def features(self, sounds: Sequence[Samples]) -> torch.Tensor:
-        """Return the features of sounds of one length."""
-        with torch.inference_mode():
-            found: torch.Tensor = self.frontend(torch.from_numpy(np.stack(sounds)))
-        return found.clone()
+        features, kept = self.inputs(list(self.maker.views(voices, seconds, rng)))
+        return Views(features, kept, torch.from_numpy(people), torch.from_numpy(np.stack(taught)))
 
     def _voice(self, person: int, seconds: float, rng: np.random.Generator) -> tuple[list[Clip], NDArray[np.float32]]:
         """Draw clips of a class that last long enough, where there are, and what the teacher says of the first."""

@@ -25,3 +25,12 @@ def test_follows_the_equations() -> None:
         frames = torch.stack(out)
     expected = (encoder.linear.weight @ frames[-1] + encoder.linear.bias).clamp(min=0)
     torch.testing.assert_close(encoder(mels)[0], expected)
+
+
+def test_frames_behind_the_length_do_not_count() -> None:
+    torch.manual_seed(0)
+    encoder = Ge2eEncoder(n_mels=3, hidden=4, dimension=5, layers=2)
+    mels = torch.rand(2, 6, 3)
+    found = encoder(mels, torch.tensor([6, 4]))
+    torch.testing.assert_close(found[:1], encoder(mels[:1]))
+    torch.testing.assert_close(found[1:], encoder(mels[1:, :4]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from speakerdiar.annotation import Segment
 from speakerdiar.checkpoints.folder import ModelCard, read_folder, write_folder
 from speakerdiar.errors import ConfigError
 from speakerdiar.models.embedders import make_embedder
+from speakerdiar.models.embedders.ge2e import Ge2eEmbedder
+from speakerdiar.nn.ge2e import Ge2eEncoder
 from speakerdiar.nn.resnet34 import ResNetShape, SpeakerResNet
 from speakerdiar.training import embedding
 from speakerdiar.training.composing import compose
@@ -127,6 +130,35 @@ def test_it_learns_voices_without_a_teacher_from_former_weights(settings: Compos
     losses = curve(tmp_path / "out", "softmax")
     assert np.mean(losses[-2:]) < 0.9 * losses[0]
     assert curve(tmp_path / "out", "eer") == curve(tmp_path / "out", "eer_recorded") != []
+
+
+def test_ge2e_goes_on_from_its_own_teacher_and_vectors_stay_where_they_are(settings: Compose, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    weights = Ge2eEncoder(n_mels=16, hidden=8, dimension=8, layers=1).state_dict()
+    scoring = {"centre": [0.1] * 8, "voice_threshold": 0.9, "slot_threshold": 0.4, "linking_threshold": 0.7}
+    place = tmp_path / "init"
+    init = write_folder(place, {"model": "ge2e", "scoring": scoring}, weights, ModelCard("t", "s", "l", "o"))
+    config = compose(settings(f"init={init}", f"recipe.teacher={init}", "recipe.seconds=[0.5, 3.0]"))
+    recipe = EmbeddingRecipe(config)
+    learner = recipe.learner()
+    assert not list(learner.translation.parameters())
+    assert {batch.features.shape[1] for batch in itertools.islice(recipe.training_data(), 5)} <= set(range(50, 161))
+    validation = recipe.validation_data()
+    assert validation is not None
+    with torch.inference_mode():
+        before = learner.judged([learner.observed(batch) for batch in validation])
+    assert before["eer_clips"] == pytest.approx(before["teacher_eer_clips"], abs=0.5)
+    folder = train(config)
+    losses = curve(tmp_path / "out", "loss")
+    assert np.mean(losses[-2:]) < 0.9 * losses[0]
+    embedder = make_embedder(folder)
+    assert isinstance(embedder, Ge2eEmbedder)
+    np.testing.assert_allclose(np.asarray(embedder.centre), scoring["centre"])
+    assert (embedder.slot_threshold, embedder.linking_threshold) == (0.4, 0.7)
+    assert embedder.voice_threshold not in (None, 0.9)
+    (now,), (then,) = (made.embed(voice(20)[:RATE]) for made in (embedder, make_embedder(init)))
+    assert 0.8 < now @ then < 0.9999
+    assert "A recurrent network" in (folder / "README.md").read_text()
 
 
 def test_the_margin_grows(settings: Compose) -> None:

@@ -17,7 +17,7 @@ from speakerdiar.simulation.clips import ClipPool
 from speakerdiar.simulation.conversation import Clip
 from speakerdiar.simulation.scene import Scene
 from speakerdiar.training.teachers import Teacher
-from speakerdiar.training.voice_views import Company, ViewMaker, VoiceViews
+from speakerdiar.training.voice_views import Company, ViewMaker, VoiceViews, WholeViews
 
 RATE = 16000
 
@@ -33,7 +33,7 @@ FBANK = KaldiFbank(FbankOptions(mel_bins=24))
 
 
 def views(maker: ViewMaker = MAKER, **options: Any) -> VoiceViews:
-    return VoiceViews(maker, FBANK, size=6, **options)
+    return VoiceViews(maker, WholeViews(FBANK), size=6, **options)
 
 
 def loudest(samples: np.ndarray) -> float:

@@ -13,12 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from speakerdiar.audio import load
+from speakerdiar.checkpoints.folder import ModelCard, write_folder
 from speakerdiar.errors import ConfigError, MissingExtraError, WeightsError
-from speakerdiar.models.embedders import ge2e
+from speakerdiar.models.embedders import ge2e, make_embedder
 from speakerdiar.models.embedders.ge2e import Ge2eEmbedder
+from speakerdiar.models.saving_parts import save_part
+from speakerdiar.nn.ge2e import Ge2eEncoder
 
 CONVERSATION = Path(__file__).resolve().parents[3] / "examples" / "data" / "conversation.flac"
 WINDOW = 25600
+CARD = ModelCard("t", "s", "l", "o")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,35 @@ def test_absent_weights_are_an_error_with_the_pip_line(monkeypatch: pytest.Monke
     monkeypatch.setattr(importlib.metadata, "distribution", absent)
     with pytest.raises(MissingExtraError, match=r"pip install --no-deps resemblyzer==0\.1\.4"):
         Ge2eEmbedder()
+
+
+def test_a_folder_embeds_with_its_own_weights_and_without_the_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, talk: NDArray[np.float32]
+) -> None:
+    monkeypatch.setattr(ge2e, "installed_file", None)
+    torch.manual_seed(0)
+    encoder = Ge2eEncoder(n_mels=24, hidden=6, dimension=5, layers=2).half()
+    scoring = {"centre": [0.1, 0.2, 0.3, 0.4, 0.5], "slot_threshold": 0.4}
+    folder = write_folder(tmp_path / "own", {"model": "ge2e", "scoring": scoring}, encoder.state_dict(), CARD)
+    for place in (folder, save_part(folder, tmp_path / "again")):
+        embedder = make_embedder(place, target_dbfs=-20.0)
+        mels = librosa.feature.melspectrogram(y=talk[:WINDOW], sr=16000, n_fft=400, hop_length=160, n_mels=24).T[:160]
+        gain = 0.01 / np.mean(talk[:WINDOW] ** 2)
+        with torch.inference_mode():
+            raw = encoder.float()(torch.from_numpy(gain * mels)[None]).numpy()
+        np.testing.assert_allclose(embedder.embed(talk[:WINDOW]), raw / np.linalg.norm(raw), atol=1e-4)
+        np.testing.assert_allclose(np.asarray(embedder.centre), scoring["centre"])
+        assert (embedder.plda_name, embedder.slot_threshold, embedder.voice_threshold) == ("", 0.4, None)
+        assert embedder.dimension == 5
+
+
+def test_a_folder_of_other_weights_is_refused(tmp_path: Path) -> None:
+    weights = Ge2eEncoder(n_mels=24, hidden=6, dimension=5, layers=2).state_dict()
+    without = {name: value for name, value in weights.items() if name != "lstm.bias_hh_l1"}
+    for number, (given, named) in enumerate([(without, "bias_hh_l1"), ({"x": torch.ones(1)}, "is no GE2E encoder")]):
+        folder = write_folder(tmp_path / str(number), {"model": "ge2e"}, given, CARD)
+        with pytest.raises(WeightsError, match=named):
+            make_embedder(folder)
 
 
 def test_altered_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
