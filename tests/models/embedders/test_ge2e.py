@@ -127,7 +127,7 @@ def test_a_folder_embeds_with_its_own_weights_and_without_the_wheel(
     monkeypatch.setattr(ge2e, "installed_file", None)
     torch.manual_seed(0)
     encoder = Ge2eEncoder(n_mels=24, hidden=6, dimension=5, layers=2).half()
-    scoring = {"centre": [0.1, 0.2, 0.3, 0.4, 0.5], "slot_threshold": 0.4}
+    scoring: dict[str, Any] = {"centre": [0.1, 0.2, 0.3, 0.4, 0.5], "slot_threshold": 0.4}
     folder = write_folder(tmp_path / "own", {"model": "ge2e", "scoring": scoring}, encoder.state_dict(), CARD)
     for place in (folder, save_part(folder, tmp_path / "again")):
         embedder = make_embedder(place, target_dbfs=-20.0)
