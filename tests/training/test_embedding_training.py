@@ -136,7 +136,12 @@ def test_it_learns_voices_without_a_teacher_from_former_weights(settings: Compos
 def test_ge2e_goes_on_from_its_own_teacher_and_vectors_stay_where_they_are(settings: Compose, tmp_path: Path) -> None:
     torch.manual_seed(3)
     weights = Ge2eEncoder(n_mels=16, hidden=8, dimension=8, layers=1).state_dict()
-    scoring: dict[str, Any] = {"centre": [0.1] * 8, "voice_threshold": 0.9, "slot_threshold": 0.4, "linking_threshold": 0.7}
+    scoring: dict[str, Any] = {
+        "centre": [0.1] * 8,
+        "voice_threshold": 0.9,
+        "slot_threshold": 0.4,
+        "linking_threshold": 0.7,
+    }
     place = tmp_path / "init"
     init = write_folder(place, {"model": "ge2e", "scoring": scoring}, weights, ModelCard("t", "s", "l", "o"))
     config = compose(settings(f"init={init}", f"recipe.teacher={init}", "recipe.seconds=[0.5, 3.0]"))
