@@ -28,7 +28,7 @@ from speakerdiar.training.lightning_trainer import lightning_trainer
 from speakerdiar.training.rate_finder import found_rate
 from speakerdiar.training.recipe_data import RecipeData
 from speakerdiar.training.recipes import Recipe
-from speakerdiar.training.resuming import keep_config, resumed_from, with_former_rate
+from speakerdiar.training.resuming import LAST, keep_config, resumed_from, with_former_rate
 
 MODEL = "model"
 """Of the folder of a training: the trained model, as a folder of our own format."""
@@ -117,12 +117,18 @@ def _callbacks(config: TrainConfig, metric: str, validated: bool) -> list[pl.Cal
         found.append(StepProgress())
     if settings.patience:
         found.append(EarlyStopping(metric, patience=settings.patience, check_on_train_epoch_end=False))
-    kept: dict[str, Any] = {"every_n_train_steps": settings.validate_every, "save_top_k": 0}
     if validated:
-        kept = {"monitor": metric, "save_top_k": settings.keep, "save_on_train_epoch_end": False}
-        kept["filename"] = f"{{step}}-{{{metric}:.4f}}"
-    found.append(ModelCheckpoint(config.output, save_last=True, enable_version_counter=False, **kept))
+        name = f"{{step}}-{{{metric}:.4f}}"
+        found.append(_checkpoint(config, name, monitor=metric, save_top_k=settings.keep, save_on_train_epoch_end=False))
+        # Behind the one above, so that it knows of the best; Lightning's own `save_last` waits for a better one.
+        found.append(_checkpoint(config, Path(LAST).stem, save_on_train_epoch_end=False))
+    else:
+        found.append(_checkpoint(config, Path(LAST).stem, every_n_train_steps=settings.validate_every))
     return found
+
+
+def _checkpoint(config: TrainConfig, name: str, **options: Any) -> ModelCheckpoint:
+    return ModelCheckpoint(config.output, name, enable_version_counter=False, **options)
 
 
 def _loggers(config: TrainConfig) -> list[Logger]:
@@ -140,7 +146,7 @@ def _saved(trainer: pl.Trainer, recipe: Recipe, learner: Learner, output: Path) 
     """Write the model whose validation was best, or without validations the last one, and return its folder."""
     best: Any = trainer.checkpoint_callback
     step, score = trainer.global_step, None
-    if best.best_model_path:
+    if best.monitor is not None:
         checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         learner.load_state_dict(checkpoint["state_dict"])
         step, score = checkpoint["global_step"], float(best.best_model_score)

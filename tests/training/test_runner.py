@@ -73,6 +73,8 @@ def test_the_best_checkpoint_is_that_of_the_best_score_and_not_of_the_least_loss
     assert result(tmp_path / "all") == {"metric": "der", "score": pytest.approx(0.2), "step": 20, "steps": 40}
     losses = curve(tmp_path / "all", "loss")
     assert min(losses) == losses[-1]
+    # What a training goes on from is the newest, though an older one was better.
+    assert torch.load(tmp_path / "all/last.ckpt", weights_only=True)["global_step"] == 40
     # The schedule is of 40 steps in both.
     halfway = settings(tmp_path / "half", figures=[0.5, 0.2, 0.4, 0.3], patience=1)
     train(halfway, ToyRecipe)
