@@ -1,6 +1,6 @@
 """How many examples a worker makes in a second, and how many a network learns from: whether a device has to wait.
 
-    OMP_NUM_THREADS=1 python benchmarks/training_data.py --speech POOL [--noise FOLDER] [--recipes NAME] [KEY=VALUE]
+    OMP_NUM_THREADS=1 python benchmarks/training_data.py --speech POOL [--noise FOLDER] [--recipes A,B] [KEY=VALUE]
 
 POOL is what `speakerdiar train` takes for `data.clips`. Examples are made in this process, as one worker of a loader
 makes them, and counted by seconds of the processor; then batches are learnt from, on the GPU where there is one.
@@ -30,11 +30,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", required=True)
     parser.add_argument("--noise")
-    parser.add_argument("--recipes", nargs="*", default=["segmentation", "sortformer", "embedding"])
+    parser.add_argument("--recipes", default="segmentation,sortformer,embedding")
     parser.add_argument("settings", nargs="*", help="key=value")
     arguments = parser.parse_args()
     print(f"{'recipe':14}{'made/s a core':>16}{'learnt/s':>12}{'workers':>10}")
-    for name in arguments.recipes:
+    for name in arguments.recipes.split(","):
         more = [f"data.noise=[{arguments.noise}]"] if arguments.noise else []
         config = compose([f"recipe={name}", f"data.clips=[{arguments.speech}]", *more, *arguments.settings])
         config.data.workers = 0
