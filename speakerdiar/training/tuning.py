@@ -17,6 +17,7 @@ from speakerdiar.config import DiarizeConfig, is_count, require
 from speakerdiar.errors import ConfigError, UnknownOptionError
 from speakerdiar.metrics import FileScore, Rules
 from speakerdiar.mixins import SpkDiarizationMixin
+from speakerdiar.models.diarizers.live_clustering import LiveClusteringMixin
 from speakerdiar.models.settings import DiarizerSettings
 from speakerdiar.ranges import Range
 from speakerdiar.training.bench import Bench, total
@@ -125,6 +126,9 @@ def tune(
         UnknownOptionError: `only` names a threshold that the model doesn't have; the message has the closest.
         MissingExtraError: Optuna isn't installed.
     """
+    if isinstance(model, LiveClusteringMixin) and config is not None and config.latency is not None:
+        # Its turns are settled while it hears.
+        raise ConfigError(f"latency={config.latency!r}: leave it out where thresholds are tuned.")
     space = chosen(model, only)
     learnt, kept = parted(len(recordings), hold_out, seed)
     check_folds(folds, len(recordings), hold_out)

@@ -243,5 +243,6 @@ def test_what_cannot_be_tuned_is_said() -> None:
             tune(ToneDiarizer(), recordings, folds=folds)
     with pytest.raises(ConfigError, match="give one of the two"):
         tune(ToneDiarizer(), recordings, folds=3, hold_out=0.4)
-    with pytest.raises(ConfigError, match="latency='2s': leave it out"):
-        tune(clustering(), recordings, trials=2, config=DiarizeConfig(latency="2s"))
+    for model in (clustering(), pipeline()):
+        with pytest.raises(ConfigError, match="latency='2s': leave it out"):
+            tune(model, recordings, trials=2, config=DiarizeConfig(latency="2s"))

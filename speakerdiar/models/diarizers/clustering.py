@@ -204,8 +204,6 @@ class ClusteringDiarizer(LiveClusteringMixin, BlockwiseDiarizationMixin):
     def _diarize_speech_processing(
         self, outputs: Any, uniq_ids: list[str], diarcfg: DiarizeConfig
     ) -> list[Diarization]:
-        if diarcfg.latency is not None:
-            raise ConfigError(f"latency={diarcfg.latency!r}: leave it out where thresholds are tuned.")
         found = []
         for heard in outputs:
             regions = _regions(heard.speech, heard.recording.duration or 0.0, diarcfg)
