@@ -41,4 +41,5 @@ class Teacher:
         """Return the vector of the middle of samples (n,)."""
         spare = max(0, len(samples) - round(SECONDS * self.embedder.sample_rate))
         middle = samples[spare // 2 : len(samples) - spare // 2]
-        return from_centre(self.embedder.embed(middle), self.embedder.centre)[0].astype(np.float32)
+        [vector] = from_centre(self.embedder.embed(middle), self.embedder.centre)
+        return np.asarray(vector, dtype=np.float32)
